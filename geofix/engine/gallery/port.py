@@ -1,0 +1,61 @@
+"""What a gallery can do, whoever keeps it: the embedded edge or a Qdrant server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from geofix.engine.types import Filter, Float32Array, Neighbour, Point
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """What a gallery says of itself; part of every answer."""
+
+    name: str
+    version: int
+    encoder: str
+    """Name of the model whose vectors it holds."""
+    dimension: int
+    count: int
+
+
+class Gallery(Protocol):
+    """A versioned set of geotagged photos that can be searched by vector.
+
+    Every method may be awaited from several tasks at once. A write is durable when it returns.
+    """
+
+    async def info(self) -> GalleryInfo: ...
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        """Add points, replacing those with the same id."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Remove points; returns how many were there."""
+        ...
+
+    async def get(self, ids: Sequence[str]) -> list[Point]:
+        """The points that exist, in the order asked."""
+        ...
+
+    async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
+        """The k most similar points that pass the filter, best first: the true top k.
+
+        Returns fewer than k only when fewer points pass.
+        """
+        ...
+
+    async def count(self, where: Filter | None = None) -> int: ...
+
+    def scroll(self, batch: int = 1000) -> AsyncIterator[list[Point]]:
+        """All points, in batches, in the order of their ids."""
+        ...
+
+    async def optimize(self) -> None:
+        """Build or refresh indexes; searches go on meanwhile."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,197 @@
+"""What the stages of one locate hand to each other.
+
+Small frozen dataclasses; arrays are NumPy. Positions are WGS84 degrees, distances km, times ms.
+Every float in them is finite: a stage that cannot promise that drops the value instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+UInt8Array = npt.NDArray[np.uint8]
+
+LEVELS_KM: tuple[float, ...] = (1.0, 25.0, 200.0, 750.0, 2500.0)
+"""The distances of the field's Acc@k: street, city, region, country, continent."""
+
+
+class Channel(StrEnum):
+    """Where a candidate comes from."""
+
+    RETRIEVAL = "retrieval"
+    TEXT = "text"
+    ATTRIBUTES = "attributes"
+    LMM = "lmm"
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo: upright, RGB, without metadata."""
+
+    pixels: UInt8Array
+    """uint8 [height, width, 3], scaled down to what the readers of the photo need."""
+    sha256: str
+    """Of the bytes as they came."""
+    width: int
+    """Of the upright original, in pixels."""
+    height: int
+    format: str
+    """``JPEG``, ``PNG``, ``WEBP`` or ``HEIF``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What an encoder says of a photo."""
+
+    vector: Float32Array
+    """float32 [D], L2-normalised: what the gallery is searched with."""
+    classes: Float32Array | None = None
+    """float32 [C], probabilities of the encoder's class head; sums to 1."""
+    location: Float32Array | None = None
+    """float32 [512], L2-normalised, in the location encoder's space; from aligned encoders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which gallery points, and which places on Earth, an answer may use. All parts must hold."""
+
+    countries: tuple[str, ...] = ()
+    """ISO 3166-1 alpha-2, upper case; any of them."""
+    bbox: tuple[float, float, float, float] | None = None
+    """west, south, east, north in degrees; west > east crosses ±180°."""
+    polygon: tuple[tuple[float, float], ...] = ()
+    """(lat, lon) corners, not closed; edges are the shorter way round and may cross ±180°."""
+    circle: tuple[float, float, float] | None = None
+    """lat, lon, radius in km."""
+    sources: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    captured_from: str | None = None
+    """ISO 8601, inclusive."""
+    captured_to: str | None = None
+    exclude_ids: tuple[str, ...] = ()
+    exclude_contributors: tuple[str, ...] = ()
+
+    @property
+    def restricts_place(self) -> bool:
+        """Whether the filter says something of where on Earth the answer may lie."""
+        return bool(self.countries or self.bbox or self.polygon or self.circle)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One photo of a gallery."""
+
+    id: str
+    """UUIDv5 of gallery and source key."""
+    key: str
+    """The source's own name of the photo, unique in the gallery."""
+    lat: float
+    lon: float
+    image: Float32Array
+    """float32 [D], L2-normalised."""
+    gps: Float32Array | None = None
+    """float32 [512], L2-normalised: the encoded coordinate, stored so it is never re-encoded."""
+    country: str = ""
+    source: str = ""
+    contributor: str = ""
+    licence: str = ""
+    captured_at: str = ""
+    """ISO 8601 or empty."""
+    sha256: str = ""
+    phash: str = ""
+    uri: str = ""
+    added_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A gallery photo that looks like the query."""
+
+    id: str
+    gallery: str
+    lat: float
+    lon: float
+    similarity: float
+    """Cosine, -1 to 1."""
+    country: str = ""
+    source: str = ""
+    contributor: str = ""
+    licence: str = ""
+    captured_at: str = ""
+    uri: str = ""
+    gps: Float32Array | None = None
+    """float32 [512] as stored, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One proposed position."""
+
+    lat: float
+    lon: float
+    channel: Channel
+    score: float
+    """The channel's own confidence, 0 to 1 (retrieval: cosine similarity)."""
+    width_km: float
+    """The channel's typical error when it is right: the scale of the candidate's kernel."""
+    source: str
+    """Which neighbour id, reading or generation proposed it."""
+    name: str = ""
+    """Place name, where the channel knows one."""
+    gps: Float32Array | None = None
+    """float32 [512]: the encoded coordinate, where it is stored already."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextClue:
+    """A piece of text read in the photo and what it says of the place."""
+
+    text: str
+    confidence: float
+    box: tuple[tuple[float, float], ...]
+    """Corners (x, y) as shares of width and height, clockwise from top left."""
+    script: str
+    """ISO 15924, for example ``Latn``."""
+    language: str = ""
+    """ISO 639-1 or empty when it cannot be told."""
+    places: tuple[str, ...] = ()
+    rejected: str = ""
+    """Why the reading was not used; empty when it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeClue:
+    """Something the picture shows that the map knows about."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one generator adds to the answer."""
+
+    channel: Channel
+    candidates: tuple[Candidate, ...] = ()
+    countries: Mapping[str, float] = field(default_factory=dict)
+    """Natural-log likelihood ratio by ISO alpha-2; countries not named have 0."""
+    cells: Float32Array | None = None
+    """float32 [N], natural-log likelihood ratio over the cells of ``geofix.geo.priors.earth()``."""
+    text: tuple[TextClue, ...] = ()
+    attributes: tuple[AttributeClue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a generator may look at."""
+
+    photo: Photo
+    embedding: Embedding
+    neighbours: tuple[Neighbour, ...]
+    filter: Filter

@@ -1,0 +1,124 @@
+"""Every error Geofix raises on purpose, each with its HTTP status and problem type.
+
+GeofixError
+├── InvalidRequest (400)
+│   ├── InvalidOption (422)
+│   └── InvalidCoordinate (422)
+├── InvalidPhoto (422)
+│   ├── EmptyPhoto (400)
+│   ├── UnsupportedFormat (415)
+│   ├── PhotoTooLarge (413)
+│   └── UnreadablePhoto (422)
+├── NotFound (404)
+├── Conflict (409)
+│   └── DataDirectoryBusy (409)
+├── Unavailable (503, with Retry-After)
+│   └── ModelUnavailable (503)
+└── InvalidSource (422)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GeofixError(Exception):
+    """Base of every deliberate error.
+
+    ``str(error)`` is the sentence shown to the user: it says what is wrong and what to do, and
+    never holds a path of the server, a key or a position read from a photo.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    @property
+    def problem_type(self) -> str:
+        """The RFC 9457 ``type`` of this error."""
+        return f"urn:geofix:problem:{self.slug}"
+
+
+class InvalidRequest(GeofixError):
+    status = 400
+    slug = "invalid-request"
+    title = "The request cannot be understood"
+
+
+class InvalidOption(InvalidRequest):
+    status = 422
+    slug = "invalid-option"
+    title = "An option is unknown or out of range"
+
+
+class InvalidCoordinate(InvalidRequest):
+    status = 422
+    slug = "invalid-coordinate"
+    title = "A coordinate is out of range"
+
+
+class InvalidPhoto(GeofixError):
+    status = 422
+    slug = "invalid-photo"
+    title = "The photo cannot be used"
+
+
+class EmptyPhoto(InvalidPhoto):
+    status = 400
+    slug = "empty-photo"
+    title = "The photo is empty"
+
+
+class UnsupportedFormat(InvalidPhoto):
+    status = 415
+    slug = "unsupported-format"
+    title = "The photo's format is not supported"
+
+
+class PhotoTooLarge(InvalidPhoto):
+    status = 413
+    slug = "photo-too-large"
+    title = "The photo is too large"
+
+
+class UnreadablePhoto(InvalidPhoto):
+    slug = "unreadable-photo"
+    title = "The photo is damaged"
+
+
+class InvalidSource(GeofixError):
+    status = 422
+    slug = "invalid-source"
+    title = "The source of photos cannot be read"
+
+
+class NotFound(GeofixError):
+    status = 404
+    slug = "not-found"
+    title = "There is no such thing here"
+
+
+class Conflict(GeofixError):
+    status = 409
+    slug = "conflict"
+    title = "The request conflicts with the present state"
+
+
+class DataDirectoryBusy(Conflict):
+    slug = "data-directory-busy"
+    title = "The data directory is in use"
+
+
+class Unavailable(GeofixError):
+    status = 503
+    slug = "unavailable"
+    title = "The service cannot answer now"
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelUnavailable(Unavailable):
+    slug = "model-unavailable"
+    title = "The model cannot be loaded"
