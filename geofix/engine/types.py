@@ -13,6 +13,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from geofix.geo.places import Locality
+
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 UInt8Array = npt.NDArray[np.uint8]
@@ -195,3 +197,137 @@ class Query:
     embedding: Embedding
     neighbours: tuple[Neighbour, ...]
     filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """What a gallery says of itself; part of every answer."""
+
+    name: str
+    version: int
+    encoder: str
+    """Name of the model whose vectors it holds."""
+    dimension: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocateOptions:
+    """What a caller may ask of one locate."""
+
+    galleries: tuple[str, ...] = ()
+    """Names of the galleries searched together; empty = the configured one."""
+    neighbours: int = 50
+    generators: tuple[str, ...] = ("auto",)
+    """``auto``, ``none`` or any of ``text``, ``attributes``, ``lmm``."""
+    filter: Filter = field(default_factory=Filter)
+    heatmap: bool = True
+    candidates: int = 10
+    """How many clusters of candidates the answer lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The probability of one country, region or city."""
+
+    code: str
+    """ISO alpha-2 for countries; empty where there is none."""
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Candidates that agree on a place."""
+
+    lat: float
+    lon: float
+    probability: float
+    """The posterior mass of its kernels, 0 to 1."""
+    channels: tuple[Channel, ...]
+    candidates: tuple[Candidate, ...]
+    country: str = ""
+    city: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeatCell:
+    """One S2 cell of the heat map."""
+
+    token: str
+    lat: float
+    lon: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """Why there is no answer worth acting on."""
+
+    cause: str
+    """A stable word: ``empty-gallery``, ``no-evidence``, ``ambiguous`` or ``filtered-out``."""
+    detail: str
+    """A sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A channel that should have helped and could not."""
+
+    channel: str
+    cause: str
+    """A stable word: ``timeout``, ``failed``, ``unavailable``, ``over-budget``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the probabilities of an answer were fitted on."""
+
+    dataset: str
+    photos: int
+    date: str
+    """ISO 8601 date."""
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Where a photo was taken, how sure that is, and why."""
+
+    lat: float
+    lon: float
+    """The point of greatest expected score; given even when abstaining."""
+    radius_50_km: float
+    radius_90_km: float
+    within: Mapping[float, float]
+    """Probability that the truth lies within so many km, for each of LEVELS_KM."""
+    abstention: Abstention | None
+    locality: Locality
+    """The answer's place names, reverse-geocoded."""
+    continents: tuple[Share, ...]
+    countries: tuple[Share, ...]
+    regions: tuple[Share, ...]
+    cities: tuple[Share, ...]
+    clusters: tuple[Cluster, ...]
+    heatmap: tuple[HeatCell, ...]
+    neighbours: tuple[Neighbour, ...]
+    text: tuple[TextClue, ...]
+    attributes: tuple[AttributeClue, ...]
+    degraded: tuple[Degradation, ...]
+    calibration: Calibration | None
+    """None: the probabilities are a first estimate, not fitted on labelled photos."""
+    encoder: str
+    galleries: tuple[GalleryInfo, ...]
+    photo: PhotoInfo
+    timings_ms: Mapping[str, float]
+    """Per stage: decode, encode, search, text, attributes, posterior, total."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoInfo:
+    """What is kept of the photo itself."""
+
+    sha256: str
+    width: int
+    height: int
+    format: str

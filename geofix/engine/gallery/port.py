@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from geofix.engine.types import Filter, Float32Array, Neighbour, Point
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryInfo:
-    """What a gallery says of itself; part of every answer."""
-
-    name: str
-    version: int
-    encoder: str
-    """Name of the model whose vectors it holds."""
-    dimension: int
-    count: int
+from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 
 
 class Gallery(Protocol):
