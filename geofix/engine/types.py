@@ -331,3 +331,14 @@ class PhotoInfo:
     width: int
     height: int
     format: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """A stage of one locate has finished."""
+
+    stage: str
+    """decode, encode, search, text, attributes, lmm or posterior."""
+    ms: float
+    detail: Mapping[str, object] = field(default_factory=dict)
+    """What the stage found, in JSON's types."""
