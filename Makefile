@@ -1,0 +1,71 @@
+# Everything a person runs. `make` alone lists the targets.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PHOTO  ?=
+PHOTOS ?=
+
+# torch is pinned by version, not by hash: its builds differ by platform (CPU, CUDA, macOS).
+TORCH  := torch==2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help locate demo serve test lint format bench lock wheel clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+locate: $(VENV)/.runtime  ## Say where PHOTO=… was taken (a sample photo without PHOTO)
+	@photo="$(PHOTO)"; [ -n "$$photo" ] || photo="$$($(BIN)/geofix models sample)"; \
+	$(BIN)/geofix locate "$$photo"
+
+demo: $(VENV)/.runtime  ## Build a gallery of PHOTOS=dir and find altered copies of its photos
+	@[ -n "$(PHOTOS)" ] || { echo "Say which photos: make demo PHOTOS=directory"; exit 2; }
+	@$(BIN)/geofix demo --photos "$(PHOTOS)"
+
+serve: $(VENV)/.runtime  ## Start the service on this machine
+	@$(BIN)/geofix serve
+
+test: lint  ## All checks and tests that need only Python
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/.dev  ## Style, types and floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## The quick benchmarks
+	@for script in benchmarks/*.py; do $(BIN)/python $$script --quick || exit 1; done
+
+LOCK := $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
+	--unsafe-package torch --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
+lock: $(VENV)/.dev  ## Pin the dependencies anew
+	$(LOCK) --extra cpu -o requirements/runtime.txt pyproject.toml
+	$(LOCK) --extra gpu -o requirements/gpu.txt pyproject.toml
+	$(LOCK) --extra cpu --extra train -c requirements/runtime.txt -o requirements/train.txt pyproject.toml
+	$(LOCK) --extra cpu --extra train --extra dev -c requirements/train.txt -o requirements/dev.txt pyproject.toml
+
+wheel: $(VENV)/.dev  ## Build the wheel into dist/
+	$(PIP) wheel --no-deps --wheel-dir dist .
+
+clean:  ## Remove the virtual environment and what was built
+	rm -rf $(VENV) build dist .coverage htmlcov
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up Geofix (once) …" >&2
+	@$(PIP) install --require-hashes -r requirements/runtime.txt
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install $(TORCH)
+	@touch $@
