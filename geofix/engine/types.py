@@ -17,6 +17,7 @@ from geofix.geo.places import Locality
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
 LEVELS_KM: tuple[float, ...] = (1.0, 25.0, 200.0, 750.0, 2500.0)
@@ -176,6 +177,28 @@ class AttributeClue:
 
 
 @dataclass(frozen=True, slots=True)
+class LmmCall:
+    """One call of a language model, or the reason why it was not made."""
+
+    model: str
+    prompt: str
+    """Name of the prompt in the ensemble."""
+    outcome: str
+    """A stable word: ``ok``, ``cached``, ``timeout``, ``unreachable``, ``rate-limited``,
+    ``server-error``, ``unauthorized``, ``not-found``, ``bad-request``, ``garbage``,
+    ``circuit-open`` or ``over-budget``."""
+    generations: int = 0
+    """How many answers came back."""
+    latency_ms: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    """From the configured prices; 0 where there are none."""
+    estimated: bool = False
+    """Tokens and cost are an upper bound of ours: the server did not tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What one generator adds to the answer."""
 
@@ -187,6 +210,11 @@ class Proposal:
     """float32 [N], natural-log likelihood ratio over the cells of ``geofix.geo.priors.earth()``."""
     text: tuple[TextClue, ...] = ()
     attributes: tuple[AttributeClue, ...] = ()
+    calls: tuple[LmmCall, ...] = ()
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """How many generations were no candidate, by reason."""
+    degraded: tuple[Degradation, ...] = ()
+    """Why the proposal holds less than was asked for; empty when nothing is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +225,10 @@ class Query:
     embedding: Embedding
     neighbours: tuple[Neighbour, ...]
     filter: Filter
+    dissimilar: tuple[Neighbour, ...] = ()
+    """Gallery photos that look least like the query; empty = the tail of the neighbours."""
+    account: str = ""
+    """Whose budget pays for paid calls; never leaves the process."""
 
 
 @dataclass(frozen=True, slots=True)
