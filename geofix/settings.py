@@ -34,89 +34,98 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("geofix"),
         description="Where galleries, pulled models and the lock of the owner live.",
     )
-    model: str = Field("lite", description="Name of the encoder in the model manifest.")
-    gallery: str = Field("default", description="Gallery searched when a request names none.")
+    model: str = Field(default="lite", description="Name of the encoder in the model manifest.")
+    gallery: str = Field(
+        default="default", description="Gallery searched when a request names none."
+    )
     threads: Annotated[int, Field(ge=0)] = Field(
-        0, description="Threads of one encoder session; 0 = one per physical core."
+        default=0, description="Threads of one encoder session; 0 = one per physical core."
     )
     neighbours: Annotated[int, Field(ge=1, le=1000)] = Field(
-        50, description="Gallery photos retrieved for one query."
+        default=50, description="Gallery photos retrieved for one query."
     )
-    host: str = Field("127.0.0.1", description="Address the service listens on.")
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(8000, description="Port of the service.")
+    host: str = Field(default="127.0.0.1", description="Address the service listens on.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=8000, description="Port of the service."
+    )
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
-        20 * 1024 * 1024, description="Largest request body, in bytes."
+        default=20 * 1024 * 1024, description="Largest request body, in bytes."
     )
     text_budget_s: Annotated[float, Field(gt=0)] = Field(
-        8.0, description="Wall-clock limit of reading text in one photo, in seconds."
+        default=8.0, description="Wall-clock limit of reading text in one photo, in seconds."
     )
     attributes_budget_s: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="Wall-clock limit of weighing visible attributes, in seconds."
+        default=1.0, description="Wall-clock limit of weighing visible attributes, in seconds."
     )
 
     lmm_base_url: str = Field(
-        "", description="OpenAI-compatible endpoint, up to and with /v1; empty = OpenAI's own."
+        default="",
+        description="OpenAI-compatible endpoint, up to and with /v1; empty = OpenAI's own.",
     )
-    lmm_api_key: SecretStr = Field(SecretStr(""), description="Key of that endpoint.")
+    lmm_api_key: SecretStr = Field(default=SecretStr(""), description="Key of that endpoint.")
     lmm_model: str = Field(
-        "", description="Model asked. No model is asked without this and a base URL or a key."
+        default="",
+        description="Model asked. No model is asked without this and a base URL or a key.",
     )
     lmm_prompts: tuple[LmmPrompt, ...] = Field(
-        tuple(LmmPrompt(references=references) for references in (0, 5, 10, 15)),
+        default=tuple(LmmPrompt(references=references) for references in (0, 5, 10, 15)),
         min_length=1,
         description="The ensemble, as JSON.",
     )
     lmm_thumbnails: bool = Field(
-        False, description="Send the neighbours' thumbnails: the model takes several pictures."
+        default=False,
+        description="Send the neighbours' thumbnails: the model takes several pictures.",
     )
     lmm_image_side: Annotated[int, Field(ge=64, le=4096)] = Field(
-        1024, description="Longest side of the photo as sent, in pixels."
+        default=1024, description="Longest side of the photo as sent, in pixels."
     )
     lmm_budget_s: Annotated[float, Field(gt=0)] = Field(
-        20.0, description="Wall-clock limit of all calls for one photo, in seconds."
+        default=20.0, description="Wall-clock limit of all calls for one photo, in seconds."
     )
     lmm_retries: Annotated[int, Field(ge=0, le=10)] = Field(
-        2, description="Further attempts after a failure that may pass."
+        default=2, description="Further attempts after a failure that may pass."
     )
-    lmm_parallel: Annotated[int, Field(ge=1)] = Field(8, description="Calls in flight at once.")
+    lmm_parallel: Annotated[int, Field(ge=1)] = Field(
+        default=8, description="Calls in flight at once."
+    )
     lmm_max_output_tokens: Annotated[int, Field(ge=16)] = Field(
-        1024, description="Longest generation; thinking models need more."
+        default=1024, description="Longest generation; thinking models need more."
     )
     lmm_max_calls: Annotated[int, Field(ge=0)] = Field(
-        40, description="Calls for one photo; 0 = no limit."
+        default=40, description="Calls for one photo; 0 = no limit."
     )
     lmm_max_tokens: Annotated[int, Field(ge=0)] = Field(
-        100_000, description="Tokens in and out for one photo; 0 = no limit."
+        default=100_000, description="Tokens in and out for one photo; 0 = no limit."
     )
     lmm_max_cost_usd: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Money for one photo; 0 = no limit."
+        default=0.0, description="Money for one photo; 0 = no limit."
     )
     lmm_key_max_calls: Annotated[int, Field(ge=0)] = Field(
-        0, description="Calls for one caller's key and UTC day; 0 = no limit."
+        default=0, description="Calls for one caller's key and UTC day; 0 = no limit."
     )
     lmm_key_max_tokens: Annotated[int, Field(ge=0)] = Field(
-        0, description="Tokens for one caller's key and UTC day; 0 = no limit."
+        default=0, description="Tokens for one caller's key and UTC day; 0 = no limit."
     )
     lmm_key_max_cost_usd: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Money for one caller's key and UTC day; 0 = no limit."
+        default=0.0, description="Money for one caller's key and UTC day; 0 = no limit."
     )
     lmm_input_usd: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Price of a million input tokens; limits of money need it."
+        default=0.0, description="Price of a million input tokens; limits of money need it."
     )
     lmm_output_usd: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Price of a million output tokens."
+        default=0.0, description="Price of a million output tokens."
     )
     lmm_breaker_failures: Annotated[int, Field(ge=1)] = Field(
-        5, description="Failures in a row after which the endpoint is left alone."
+        default=5, description="Failures in a row after which the endpoint is left alone."
     )
     lmm_breaker_reset_s: Annotated[float, Field(gt=0)] = Field(
-        30.0, description="Seconds after which one call probes whether it has recovered."
+        default=30.0, description="Seconds after which one call probes whether it has recovered."
     )
     lmm_cache_size: Annotated[int, Field(ge=0)] = Field(
-        1024, description="Answered prompts kept in memory; 0 = none."
+        default=1024, description="Answered prompts kept in memory; 0 = none."
     )
     lmm_cache_ttl_s: Annotated[float, Field(gt=0)] = Field(
-        3600.0, description="Seconds for which they are kept."
+        default=3600.0, description="Seconds for which they are kept."
     )
 
     @property
