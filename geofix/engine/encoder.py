@@ -1,0 +1,257 @@
+"""Photos and coordinates into unit vectors, by ONNX Runtime.
+
+Sessions may be shared between threads. ONNX Runtime is imported when a model is loaded, not
+before: commands that need no model start without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from PIL import Image
+
+from geofix.engine.models import (
+    LOCATION_MODEL,
+    Kind,
+    ModelCard,
+    Preprocessing,
+    Resampling,
+    built_in,
+)
+from geofix.engine.types import Embedding, Float32Array, Float64Array, Photo, UInt8Array
+from geofix.errors import InvalidCoordinate, ModelUnavailable
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession  # type: ignore[import-untyped]
+
+LOCATION_BATCH = 2048
+"""Coordinates encoded at once: hidden layers of 8 MB each."""
+TEST_POINT = np.array([[48.8584, 2.2945]])
+FINGERPRINT_PARTS = 16
+REFERENCE_TOLERANCE = 1e-3
+"""Of one part of a fingerprint, between processors and versions of the runtime."""
+FILTERS: Mapping[Resampling, Image.Resampling] = {
+    Resampling.BILINEAR: Image.Resampling.BILINEAR,
+    Resampling.BICUBIC: Image.Resampling.BICUBIC,
+    Resampling.LANCZOS: Image.Resampling.LANCZOS,
+}
+
+
+class Encoder:
+    """An image encoder: photos in, embeddings out."""
+
+    def __init__(self, card: ModelCard, session: InferenceSession) -> None:
+        if card.preprocessing is None:
+            raise ModelUnavailable(f"Model {card.name!r} is no image encoder.")
+        self.card = card
+        self._preprocessing = card.preprocessing
+        self._session = session
+
+    @classmethod
+    def load(cls, card: ModelCard, threads: int = 0) -> Encoder:
+        """Check the files of ``card`` and open them; ``threads`` 0 = one per physical core.
+
+        Raises :class:`ModelUnavailable` when a file is missing, damaged or no ONNX graph.
+        """
+        return cls(card, _session(card, threads))
+
+    @property
+    def name(self) -> str:
+        """The model's name in the manifest."""
+        return self.card.name
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors the gallery is searched with."""
+        return self.card.outputs["embedding"]
+
+    def encode(self, photos: Sequence[Photo]) -> list[Embedding]:
+        """One embedding for each photo, in order, from a single run of the network."""
+        if not photos:
+            return []
+        batch = np.stack([preprocess(photo.pixels, self._preprocessing) for photo in photos])
+        outputs = _run(self._session, self.card, batch)
+        vectors = _unit(outputs["embedding"], self.card)
+        logits = outputs.get("logits")
+        classes = None if logits is None else _softmax(logits)
+        location = _unit(outputs["location"], self.card) if "location" in outputs else None
+        return [
+            Embedding(
+                vector=vectors[i],
+                classes=None if classes is None else classes[i],
+                location=None if location is None else location[i],
+            )
+            for i in range(len(photos))
+        ]
+
+    def warm_up(self) -> None:
+        """Run once on a generated picture, so that the first photo does not pay for set-up."""
+        self.encode([test_picture()])
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the class head's outputs in order; empty for models without one."""
+        for file in self.card.companions:
+            if file.endswith(".classes.txt"):
+                return tuple((self.card.directory / file).read_text("utf-8").splitlines())
+        return ()
+
+    def check(self) -> float:
+        """Largest difference from the card's reference fingerprint; see ``REFERENCE_TOLERANCE``."""
+        return _difference(self.encode([test_picture()])[0].vector, self.card)
+
+
+class LocationEncoder:
+    """GeoCLIP's location encoder: coordinates in, vectors of location space out."""
+
+    def __init__(self, card: ModelCard, session: InferenceSession) -> None:
+        self.card = card
+        self._session = session
+
+    @classmethod
+    def load(cls, card: ModelCard | None = None, threads: int = 0) -> LocationEncoder:
+        """Open ``card`` (default: the built-in model); errors as :meth:`Encoder.load`."""
+        card = card or built_in()[LOCATION_MODEL]
+        return cls(card, _session(card, threads))
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self.card.outputs["location"]
+
+    def encode(self, latlon: Float64Array | Float32Array) -> Float32Array:
+        """Degrees [N, 2] (lat, lon) → float32 [N, 512], L2-normalised.
+
+        Raises :class:`InvalidCoordinate` unless |lat| ≤ 90 and |lon| ≤ 180 in every row. The
+        encoder is discontinuous at ±180°: the two names of that meridian differ.
+        """
+        return _unit(self.encode_raw(latlon), self.card)
+
+    def encode_raw(self, latlon: Float64Array | Float32Array) -> Float32Array:
+        """As :meth:`encode`, with the lengths the network gives (0.15 to 0.4)."""
+        degrees = np.asarray(latlon)
+        if degrees.ndim != 2 or degrees.shape[1] != 2:
+            raise InvalidCoordinate("Coordinates must be rows of latitude and longitude.")
+        # The comparison is false for NaN too.
+        if not bool((np.abs(degrees) <= (90.0, 180.0)).all()):
+            raise InvalidCoordinate("A latitude is beyond ±90° or a longitude beyond ±180°.")
+        points = np.ascontiguousarray(degrees, dtype=np.float32)
+        out = np.empty((len(points), self.dimension), dtype=np.float32)
+        for start in range(0, len(points), LOCATION_BATCH):
+            rows = slice(start, start + LOCATION_BATCH)
+            out[rows] = _run(self._session, self.card, points[rows])["location"]
+        return out
+
+    def warm_up(self) -> None:
+        """Run once."""
+        self.encode(np.zeros((1, 2), dtype=np.float32))
+
+    def check(self) -> float:
+        """Largest difference from the card's reference fingerprint; see ``REFERENCE_TOLERANCE``."""
+        return _difference(self.encode(TEST_POINT)[0], self.card)
+
+
+def preprocess(pixels: UInt8Array, how: Preprocessing) -> Float32Array:
+    """uint8 [height, width, 3] → float32 [3, crop height, crop width].
+
+    Resizing and cropping are one step: only the part that is kept is computed, so a picture one
+    pixel wide and a million high costs no more than another.
+    """
+    height, width = pixels.shape[:2]
+    if isinstance(how.resize, int):
+        shortest = min(height, width)
+        resized = (how.resize * height // shortest, how.resize * width // shortest)
+    else:
+        resized = how.resize
+    crop_height, crop_width = how.crop
+    top, left = (resized[0] - crop_height) // 2, (resized[1] - crop_width) // 2
+    y, x = height / resized[0], width / resized[1]
+    box = (
+        left * x,
+        top * y,
+        min((left + crop_width) * x, float(width)),
+        min((top + crop_height) * y, float(height)),
+    )
+    picture = Image.fromarray(pixels).resize(
+        (crop_width, crop_height), FILTERS[how.resampling], box=box
+    )
+    values = np.asarray(picture, dtype=np.float32) / np.float32(255)
+    values -= np.array(how.mean, dtype=np.float32)
+    values /= np.array(how.std, dtype=np.float32)
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def test_picture() -> Photo:
+    """A generated picture, the same everywhere: waves of three lengths, one for each channel."""
+    y, x = np.mgrid[0:320, 0:480]
+    waves = [np.sin(2 * math.pi * (x * (i + 1) / 97 + y * (3 - i) / 61)) for i in range(3)]
+    pixels = np.rint(127.5 + 120 * np.stack(waves, axis=2)).astype(np.uint8)
+    return Photo(pixels=pixels, sha256="", width=480, height=320, format="PNG")
+
+
+def _session(card: ModelCard, threads: int) -> InferenceSession:
+    try:
+        import onnxruntime as ort  # noqa: PLC0415 – a quarter of a second that only models pay
+    except ImportError as error:
+        raise ModelUnavailable(
+            "ONNX Runtime is not installed: install geofix[cpu] or geofix[gpu]."
+        ) from error
+    card.require()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads starve the other sessions and the decoders: half the median under load.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    available = ort.get_available_providers()
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    try:
+        return ort.InferenceSession(
+            card.path, options, providers=[p for p in wanted if p in available]
+        )
+    except Exception as error:  # ONNX Runtime's own exceptions share no base
+        raise ModelUnavailable(
+            f"Model {card.name!r} is no graph that this ONNX Runtime can open. "
+            "Check it with `geofix models verify`."
+        ) from error
+
+
+def _run(
+    session: InferenceSession, card: ModelCard, batch: Float32Array
+) -> dict[str, Float32Array]:
+    names = list(card.outputs)
+    outputs = session.run(names, {session.get_inputs()[0].name: batch})
+    return dict(zip(names, cast("list[Float32Array]", outputs), strict=True))
+
+
+def _unit(vectors: Float32Array, card: ModelCard) -> Float32Array:
+    """Rows of length 1; an error where a row has no direction, rather than NaN."""
+    norms: Float32Array = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not bool((np.isfinite(norms) & (norms > 0)).all()):
+        raise ModelUnavailable(
+            f"Model {card.name!r} gave a vector without direction. "
+            "Check it with `geofix models verify`."
+        )
+    return np.divide(vectors, norms)
+
+
+def _softmax(logits: Float32Array) -> Float32Array:
+    odds: Float32Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    total: Float32Array = odds.sum(axis=1, keepdims=True)
+    return np.divide(odds, total)
+
+
+def fingerprint(vector: Float32Array) -> tuple[float, ...]:
+    """Sums of 16 equal parts of a vector: short, and moved by any component that moves."""
+    return tuple(round(float(part.sum()), 5) for part in np.array_split(vector, FINGERPRINT_PARTS))
+
+
+def _difference(vector: Float32Array, card: ModelCard) -> float:
+    return float(np.abs(np.subtract(fingerprint(vector), card.reference)).max())
+
+
+def load(card: ModelCard, threads: int = 0) -> Encoder | LocationEncoder:
+    """The encoder of ``card``, whichever kind it is."""
+    return (LocationEncoder if card.kind is Kind.LOCATION else Encoder).load(card, threads)

@@ -1,0 +1,65 @@
+"""From a torch module to an ONNX file whose bytes depend on nothing but the weights."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+OPSET = 18
+ONE_FILE_BYTES = 2**31 - 2**20
+"""Protobuf cannot hold more; larger weights go into a file of their own."""
+
+
+def write(
+    module: nn.Module, example: Tensor, path: Path, *, inputs: str, outputs: Sequence[str]
+) -> tuple[str, ...]:
+    """Export ``module`` with a free batch size; returns the names of the files written.
+
+    ``example`` is one input with a batch of at least 2, as the exporter takes 0 and 1 for
+    constants. Names of source files, line numbers and versions are stripped, so that the same
+    weights give the same bytes on every machine.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        program = torch.onnx.export(
+            module.eval(),
+            (example,),
+            dynamo=True,
+            verbose=False,
+            input_names=[inputs],
+            output_names=list(outputs),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=OPSET,
+        )
+    if program is None:
+        raise RuntimeError("the exporter returned no program")
+    model = program.model_proto
+    _strip(model)
+    weights_bytes = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    if weights_bytes < ONE_FILE_BYTES:
+        path.write_bytes(model.SerializeToString(deterministic=True))
+        return (path.name,)
+    data = f"{path.name}.data"
+    (path.parent / data).unlink(missing_ok=True)  # onnx appends to a file that is there
+    onnx.save_model(model, path, save_as_external_data=True, location=data)
+    return (path.name, data)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    graph = model.graph
+    model.producer_version = ""
+    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        del value.metadata_props[:]
+    for tensor in graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    for i, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{i}"
+        node.doc_string = ""
+        del node.metadata_props[:]
