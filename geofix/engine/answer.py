@@ -1,0 +1,219 @@
+"""From the posterior to what a person is told: shares, clusters, heat map, abstention."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geofix.engine import kernels
+from geofix.engine.background import cell_countries
+from geofix.engine.posterior import Posterior, Profile
+from geofix.engine.types import (
+    Abstention,
+    Candidate,
+    Cluster,
+    Float64Array,
+    HeatCell,
+    Int64Array,
+    Share,
+)
+from geofix.geo import cells
+from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit
+from geofix.geo.places import Locality, continent, country_name, reverse
+from geofix.geo.priors import earth
+
+_CLUSTER_KM = 25.0
+_NAMED_CLUSTERS = 6
+_SHARES_LISTED = 10
+_SMALLEST_SHARE = 1e-3
+_HEAT_CELLS = 1500
+_HEAT_SHARE = 0.99
+_REGION_KM = 100.0
+_CITY_KM = 15.0
+_SURE_ENOUGH = 0.4
+"""An answer is given when the truth lies within 200 km with at least this probability."""
+_ABSTAIN_KM = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The posterior as weighted points: kernels' rings first, then background cells."""
+
+    ring_unit: Float64Array
+    """[n·RINGS, 3]."""
+    ring_mass: Float64Array
+    ring_cell: Int64Array
+    """[n·RINGS], index into ``earth()``'s cells, −1 at sea."""
+    ring_kernel: Int64Array
+
+
+def spread(posterior: Posterior) -> Spread:
+    """Lay the heavier kernels out as points."""
+    mass = posterior.kernels.mass
+    heavy = np.flatnonzero(mass >= max(_SMALLEST_SHARE, float(np.sort(mass)[-64:].min(initial=0))))
+    unit = kernels.samples(posterior.kernels.unit[heavy], posterior.kernels.width_km[heavy])
+    flat = unit.reshape(-1, 3)
+    return Spread(
+        flat,
+        np.repeat(mass[heavy] / kernels.RINGS, kernels.RINGS),
+        earth().cells.locate(from_unit(flat)) if len(flat) else np.empty(0, dtype=np.int64),
+        np.repeat(heavy, kernels.RINGS).astype(np.int64),
+    )
+
+
+def country_shares(
+    posterior: Posterior, points: Spread, centre_countries: Sequence[str]
+) -> tuple[Share, ...]:
+    """Probability by country; what falls on no country is left out."""
+    codes = np.append(cell_countries(), "")
+    centre = np.asarray(centre_countries, dtype=np.str_)
+    near = _near_centre(posterior, points)
+    ring_codes = np.where(near, centre[points.ring_kernel], codes[points.ring_cell])
+    at_sea = ring_codes == ""
+    ring_codes[at_sea] = centre[points.ring_kernel][at_sea]
+    mass: defaultdict[str, float] = defaultdict(float)
+    _add(mass, ring_codes, points.ring_mass)
+    _add(mass, cell_countries()[posterior.background.cell], posterior.background.mass)
+    mass.pop("", None)
+    return _ranked((code, country_name(code), share) for code, share in mass.items())
+
+
+def continent_shares(countries: Iterable[Share]) -> tuple[Share, ...]:
+    """Probability by continent."""
+    mass: defaultdict[str, float] = defaultdict(float)
+    for share in countries:
+        mass[continent(share.code)] += share.probability
+    return _ranked(("", name, probability) for name, probability in mass.items())
+
+
+def clusters(
+    posterior: Posterior,
+    candidates: Sequence[Candidate],
+    centre_countries: Sequence[str],
+    listed: int,
+) -> tuple[tuple[Cluster, Locality], ...]:
+    """Candidates within 25 km of a likelier one, likeliest cluster first, with their names."""
+    mass = posterior.kernels.mass
+    near = kernels.angles(posterior.kernels.unit, posterior.kernels.unit) * EARTH_RADIUS_KM
+    free = np.ones(len(mass), dtype=bool)
+    groups: list[Int64Array] = []
+    for leader in np.argsort(-mass, kind="stable"):
+        if free[leader]:
+            members = np.flatnonzero(free & (near[leader] <= _CLUSTER_KM))
+            free[members] = False
+            groups.append(members[np.argsort(-mass[members], kind="stable")])
+    groups.sort(key=lambda members: -float(mass[members].sum()))
+    named = []
+    for rank, members in enumerate(groups[:listed]):
+        lead = candidates[members[0]]
+        place = reverse(lead.lat, lead.lon) if rank < _NAMED_CLUSTERS else None
+        cluster = Cluster(
+            lead.lat,
+            lead.lon,
+            float(mass[members].sum()),
+            tuple(sorted({candidates[m].channel for m in members})),
+            tuple(candidates[m] for m in members),
+            centre_countries[members[0]],
+            place.city if place else "",
+        )
+        if place:
+            named.append((cluster, place))
+        else:
+            named.append((cluster, Locality("", "", "", True, "", None)))
+    return tuple(named)
+
+
+def region_shares(
+    posterior: Posterior, named: Sequence[tuple[Cluster, Locality]]
+) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
+    """Probability by region and by city, from the named clusters.
+
+    A cluster speaks for its region with what its kernels hold within 100 km, for its city with
+    what they hold within 15 km.
+    """
+    widths = {(c.lat, c.lon): c.width_km for cluster, _ in named for c in cluster.candidates}
+    regions: defaultdict[tuple[str, str], float] = defaultdict(float)
+    cities: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for cluster, place in named:
+        width = widths[(cluster.lat, cluster.lon)]
+        if place.region:
+            held = _REGION_KM**2 / (_REGION_KM**2 + width**2)
+            regions[(place.country, place.region)] += cluster.probability * held
+        if place.city:
+            held = _CITY_KM**2 / (_CITY_KM**2 + width**2)
+            cities[(place.country, place.city)] += cluster.probability * held
+    return (
+        _ranked((code, name, p) for (code, name), p in regions.items()),
+        _ranked((code, name, p) for (code, name), p in cities.items()),
+    )
+
+
+def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[HeatCell, ...]:
+    """The likeliest S2 cells that together hold 99 %, of a size that suits the radius."""
+    land = earth().cells
+    level = _heat_level(radius_90_km, land.level)
+    ids = cells.cell_ids(from_unit(points.ring_unit), level)
+    mass = points.ring_mass
+    if level == land.level:
+        ids = np.concatenate([ids, land.ids[posterior.background.cell]])
+        mass = np.concatenate([mass, posterior.background.mass])
+    unique, at = np.unique(ids, return_inverse=True)
+    held = np.bincount(at, mass, len(unique))
+    order = np.argsort(-held, kind="stable")[:_HEAT_CELLS]
+    enough = int(np.searchsorted(np.cumsum(held[order]), _HEAT_SHARE * held.sum())) + 1
+    kept = order[:enough]
+    found = []
+    for cell_id, share in zip(unique[kept], held[kept], strict=True):
+        token = f"{int(cell_id):016x}".rstrip("0")
+        at_centre = cells.centre(token)
+        found.append(HeatCell(token, at_centre.lat, at_centre.lon, float(share)))
+    return tuple(found)
+
+
+def abstention(profile: Profile, *, galleries_empty: bool, candidates: int) -> Abstention | None:
+    """Why the answer should not be acted on, or None when it may be."""
+    if profile.within(_ABSTAIN_KM) >= _SURE_ENOUGH:
+        return None
+    if galleries_empty and candidates == 0:
+        return Abstention(
+            "empty-gallery",
+            "The gallery is empty and the photo shows no readable place: there is nothing to "
+            "compare it with.",
+        )
+    if candidates == 0 or profile.within(2500.0) < _SURE_ENOUGH:
+        return Abstention("no-evidence", "Nothing in the photo or the gallery points to a place.")
+    return Abstention("ambiguous", "Several far-apart places fit the photo about equally well.")
+
+
+def _near_centre(posterior: Posterior, points: Spread) -> npt.NDArray[np.bool_]:
+    rings = kernels.ring_radii_km(posterior.kernels.width_km)
+    near: npt.NDArray[np.bool_] = rings[points.ring_kernel[:: kernels.RINGS]].ravel() <= _CITY_KM
+    return near
+
+
+def _heat_level(radius_90_km: float, coarsest: int) -> int:
+    """The level whose cells are about a quarter of the radius wide."""
+    return int(np.clip(np.floor(np.log2(7842.0 / max(radius_90_km / 4.0, 0.1))), coarsest, 14))
+
+
+def _add(
+    mass: defaultdict[str, float],
+    codes: npt.NDArray[np.str_],
+    weights: Float64Array,
+) -> None:
+    unique, at = np.unique(codes, return_inverse=True)
+    for code, share in zip(unique, np.bincount(at, weights, len(unique)), strict=True):
+        mass[str(code)] += float(share)
+
+
+def _ranked(shares: Iterable[tuple[str, str, float]]) -> tuple[Share, ...]:
+    ranked = sorted(shares, key=lambda s: (-s[2], s[1]))
+    return tuple(
+        Share(code, name, min(p, 1.0))
+        for code, name, p in ranked[:_SHARES_LISTED]
+        if p >= _SMALLEST_SHARE
+    )

@@ -1,0 +1,245 @@
+"""One photo in, one Prediction out: the stages in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from geofix.engine import answer, background, image, posterior, region, verify
+from geofix.engine.encoder import Encoder, LocationEncoder
+from geofix.engine.gallery.galleries import Galleries
+from geofix.engine.gallery.port import Gallery
+from geofix.engine.generators.port import Generator
+from geofix.engine.stages import Observer, Stopwatch, propose_all
+from geofix.engine.types import (
+    LEVELS_KM,
+    Candidate,
+    Channel,
+    Degradation,
+    Embedding,
+    Filter,
+    Float32Array,
+    Float64Array,
+    GalleryInfo,
+    LocateOptions,
+    Neighbour,
+    Photo,
+    PhotoInfo,
+    Prediction,
+    Proposal,
+    Query,
+)
+from geofix.errors import Conflict, InvalidOption
+from geofix.geo.places import country_codes, reverse
+from geofix.geo.priors import earth
+from geofix.settings import Settings
+
+_READING_PIXELS = 1280
+"""Shortest side wanted by generators that read the photo's text."""
+_READERS = (Channel.TEXT, Channel.LMM)
+
+
+class Locator:
+    """The engine of one process: it owns the model and opens galleries."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        location_encoder: LocationEncoder,
+        galleries: Galleries,
+        generators: Sequence[Generator],
+        settings: Settings,
+    ) -> None:
+        self.encoder = encoder
+        self.location_encoder = location_encoder
+        self.galleries = galleries
+        self._generators = {str(g.channel): g for g in generators}
+        self._settings = settings
+
+    async def locate(
+        self, data: bytes, options: LocateOptions, observe: Observer | None = None
+    ) -> Prediction:
+        """Where the photo in ``data`` (JPEG, PNG, WEBP; HEIF with its extra) was taken.
+
+        Raises an InvalidPhoto for bytes that are no usable photo, InvalidOption for options that
+        make no sense together, NotFound for a gallery that is not there. A generator or gallery
+        that fails is named in ``Prediction.degraded`` instead.
+        """
+        clock = Stopwatch(observe)
+        generators = self._chosen(options)
+        photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
+        embedding = await clock.stage("encode", asyncio.to_thread(self._encode, photo))
+        galleries = await self._open(options.galleries)
+        neighbours = await clock.stage(
+            "search", _search(galleries, embedding, options), lambda found: {"found": len(found)}
+        )
+        query = Query(photo, embedding, neighbours, options.filter)
+        if any(generator.channel in _READERS for generator in generators):
+            query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
+        proposals, degraded = await propose_all(generators, query, clock)
+        infos = tuple([await gallery.info() for gallery in galleries])
+        return await clock.stage(
+            "posterior",
+            asyncio.to_thread(
+                self._conclude, query, proposals, tuple(degraded), infos, options, clock
+            ),
+        )
+
+    async def embed_image(self, data: bytes) -> Embedding:
+        """The encoder's vectors of one photo."""
+        photo = await asyncio.to_thread(self._decode, data)
+        return await asyncio.to_thread(self._encode, photo)
+
+    async def embed_location(self, latlon: Float64Array) -> Float32Array:
+        """float32 [N, 512]: location vectors of (lat, lon) [N, 2] in degrees."""
+        return await asyncio.to_thread(self.location_encoder.encode, latlon)
+
+    async def close(self) -> None:
+        """Close the galleries and give the data directory back."""
+        await self.galleries.close()
+
+    def _decode(self, data: bytes) -> Photo:
+        return image.decode(data, target=self.encoder.decode_target)
+
+    def _decode_to_read(self, data: bytes) -> Photo:
+        return image.decode(data, target=_READING_PIXELS)
+
+    def _encode(self, photo: Photo) -> Embedding:
+        return self.encoder.encode([photo])[0]
+
+    def _chosen(self, options: LocateOptions) -> list[Generator]:
+        wanted = set(options.generators)
+        if "none" in wanted:
+            return []
+        if "auto" in wanted:
+            return list(self._generators.values())
+        missing = wanted - self._generators.keys()
+        if missing:
+            raise InvalidOption(
+                f"There is no generator {', '.join(sorted(missing))} here; "
+                f"there are {', '.join(self._generators)}, auto and none."
+            )
+        return [self._generators[name] for name in self._generators if name in wanted]
+
+    async def _open(self, names: Sequence[str]) -> list[Gallery]:
+        opened = []
+        for name in names or (self._settings.gallery,):
+            gallery = await self.galleries.open(name)
+            info = await gallery.info()
+            if info.encoder != self.encoder.name:
+                raise Conflict(
+                    f"Gallery {name!r} holds vectors of {info.encoder!r}, but the service runs "
+                    f"{self.encoder.name!r}: rebuild the gallery or change GEOFIX_MODEL."
+                )
+            opened.append(gallery)
+        return opened
+
+    def _conclude(
+        self,
+        query: Query,
+        proposals: Sequence[Proposal],
+        degraded: tuple[Degradation, ...],
+        infos: tuple[GalleryInfo, ...],
+        options: LocateOptions,
+        clock: Stopwatch,
+    ) -> Prediction:
+        trust = self.encoder.trust
+        pool = _pool(verify.retrieved(query.neighbours, trust), proposals, query)
+        fused = _fuse(pool, proposals, query.filter, trust)
+        best = fused.answer()
+        profile = fused.profile(best)
+        radius_90_km = profile.radius_km(0.9)
+        points = answer.spread(fused)
+        countries = answer.country_shares(fused, points, pool.countries)
+        named = answer.clusters(fused, pool.candidates, pool.countries, options.candidates)
+        regions, cities = answer.region_shares(named)
+        return Prediction(
+            lat=float(best[0]),
+            lon=float(best[1]),
+            radius_50_km=profile.radius_km(0.5),
+            radius_90_km=radius_90_km,
+            within={km: profile.within(km) for km in LEVELS_KM},
+            abstention=answer.abstention(
+                profile,
+                galleries_empty=all(info.count == 0 for info in infos),
+                candidates=len(pool.candidates),
+            ),
+            locality=reverse(float(best[0]), float(best[1])),
+            continents=answer.continent_shares(countries),
+            countries=countries,
+            regions=regions,
+            cities=cities,
+            clusters=tuple(cluster for cluster, _ in named),
+            heatmap=answer.heatmap(fused, points, radius_90_km) if options.heatmap else (),
+            neighbours=query.neighbours,
+            text=tuple(clue for proposal in proposals for clue in proposal.text),
+            attributes=tuple(clue for proposal in proposals for clue in proposal.attributes),
+            degraded=degraded,
+            calibration=None,
+            encoder=self.encoder.name,
+            galleries=infos,
+            photo=PhotoInfo(
+                query.photo.sha256, query.photo.width, query.photo.height, query.photo.format
+            ),
+            timings_ms=clock.total(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Every candidate that the filter leaves, with its country."""
+
+    candidates: tuple[Candidate, ...]
+    latlon: Float64Array
+    countries: tuple[str, ...]
+
+
+def _pool(retrieved: Sequence[Candidate], proposals: Sequence[Proposal], query: Query) -> _Pool:
+    proposed = [candidate for proposal in proposals for candidate in proposal.candidates]
+    candidates = [*retrieved, *proposed]
+    latlon = np.array([(c.lat, c.lon) for c in candidates], dtype=np.float64).reshape(-1, 2)
+    known = [neighbour.country for neighbour in query.neighbours]
+    known += country_codes(latlon[len(known) :])
+    inside = region.contains(query.filter, latlon, known)
+    kept = np.flatnonzero(inside)
+    return _Pool(tuple(candidates[i] for i in kept), latlon[kept], tuple(known[i] for i in kept))
+
+
+def _fuse(
+    pool: _Pool, proposals: Sequence[Proposal], where: Filter, trust: verify.Trust
+) -> posterior.Posterior:
+    """Candidates and prior, both weighed by what the clues say of countries and cells."""
+    prior = background.background(where)
+    land = earth()
+    cell_weight = np.zeros(len(land.cells))
+    country_weight: dict[str, float] = {}
+    for proposal in proposals:
+        if proposal.cells is not None:
+            cell_weight += proposal.cells
+        for code, weight in proposal.countries.items():
+            country_weight[code] = country_weight.get(code, 0.0) + weight
+    by_cell = [country_weight.get(code, 0.0) for code in background.cell_countries()]
+    by_candidate = np.array([country_weight.get(code, 0.0) for code in pool.countries])
+    odds = verify.log_odds(pool.candidates, trust) + by_candidate
+    if len(pool.candidates):
+        at = land.cells.locate(pool.latlon)
+        odds += np.where(at >= 0, cell_weight[at], 0.0)
+    widths = np.array([candidate.width_km for candidate in pool.candidates])
+    return posterior.mixture(pool.latlon, widths, odds, prior, (cell_weight + by_cell)[prior.cell])
+
+
+async def _search(
+    galleries: Sequence[Gallery], embedding: Embedding, options: LocateOptions
+) -> tuple[Neighbour, ...]:
+    found = await asyncio.gather(
+        *(g.search(embedding.vector, options.neighbours, options.filter) for g in galleries)
+    )
+    best = sorted((n for one in found for n in one), key=lambda n: (-n.similarity, n.id))
+    return tuple(best[: options.neighbours])
+
+
+def _size(photo: Photo) -> dict[str, object]:
+    return {"width": photo.width, "height": photo.height, "format": photo.format}

@@ -1,0 +1,186 @@
+"""One distribution over the Earth, and the answer drawn from it.
+
+Candidates are kernels, everything else is a background over the land cells of
+``geofix.geo.priors``; both are weighed by what the clues say of countries and cells (log-linear
+pooling). The answer is the point of greatest expected GeoScore, 5000·exp(−d / 1492.7 km), among
+the candidates and the likeliest cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from geofix.engine import kernels
+from geofix.engine.types import Float64Array, Int64Array
+from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
+
+GEOSCORE_KM = 1492.7
+_RADII_KM: Float64Array = np.concatenate([[0.0], np.geomspace(0.05, np.pi * EARTH_RADIUS_KM, 48)])
+_KERNELS_KEPT = 48
+"""Kernels that get a shape; lighter ones count as points in the answer's expected score."""
+_CELLS_TRIED = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Weighted candidates."""
+
+    latlon: Float64Array
+    """[n, 2] degrees."""
+    unit: Float64Array
+    """[n, 3]."""
+    width_km: Float64Array
+    """[n]."""
+    mass: Float64Array
+    """[n], probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is left when no candidate is right."""
+
+    latlon: Float64Array
+    """[N, 2] degrees, cell centres."""
+    unit: Float64Array
+    """[N, 3]."""
+    radius_km: Float64Array
+    """[N], of a disc with the cell's area."""
+    mass: Float64Array
+    """[N], probability."""
+    cell: Int64Array
+    """[N], the cell of ``geofix.geo.priors.earth()`` that each lies in."""
+    coarse: Float64Array
+    """[C, 3]: centres of coarse cells, fixed."""
+    parent: Int64Array
+    """[N], the coarse cell of each cell."""
+    coarse_score: Float64Array
+    """[C, C]: exp(−d / 1492.7 km) between coarse cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """Kernels and background; their masses sum to 1."""
+
+    kernels: Kernels
+    background: Background
+
+    def answer(self) -> Float64Array:
+        """The point of greatest expected score, (lat, lon) in degrees."""
+        heavy = self._heavy()
+        cells = self._likely_cells()
+        points = np.concatenate([self.kernels.unit[heavy], self.background.unit[cells]])
+        latlon = np.concatenate([self.kernels.latlon[heavy], self.background.latlon[cells]])
+        best = int(np.argmax(self.expected_score(points)))
+        answer: Float64Array = latlon[best]
+        return answer
+
+    def expected_score(self, points: Float64Array) -> Float64Array:
+        """Expected exp(−d / 1492.7 km) at unit vectors [M, 3] → [M]."""
+        theta = kernels.angles(points, self.kernels.unit) * EARTH_RADIUS_KM
+        # A kernel seen from afar is a point; seen from within, its own width is the distance.
+        blurred = np.hypot(theta, self.kernels.width_km[None, :])
+        score = np.exp(-blurred / GEOSCORE_KM) @ self.kernels.mass
+        coarse_mass = np.bincount(
+            self.background.parent, self.background.mass, len(self.background.coarse)
+        )
+        far = kernels.angles(points, self.background.coarse) * EARTH_RADIUS_KM
+        total: Float64Array = score + np.exp(-far / GEOSCORE_KM) @ coarse_mass
+        return total
+
+    def profile(self, latlon: Float64Array) -> Profile:
+        """How the mass lies around a point."""
+        point = to_unit(latlon)[None, :]
+        near = kernels.angles(point, self.kernels.unit)[0] * EARTH_RADIUS_KM
+        heavy = self._heavy()
+        light = np.setdiff1d(np.arange(len(near)), heavy, assume_unique=True)
+        mass = self.kernels.mass[heavy] @ kernels.mass_within(
+            near[heavy], self.kernels.width_km[heavy], _RADII_KM
+        )
+        mass += self.kernels.mass[light] @ (near[light, None] <= _RADII_KM[None, :])
+        far = kernels.angles(point, self.background.unit)[0] * EARTH_RADIUS_KM
+        mass += kernels.cells_within(
+            self.background.mass, far, self.background.radius_km, _RADII_KM
+        )
+        return Profile(np.maximum.accumulate(np.clip(mass, 0.0, 1.0)))
+
+    def log_density(self, latlon: Float64Array) -> float:
+        """Natural log of the probability per km² at one (lat, lon)."""
+        point = to_unit(latlon)[None, :]
+        near = kernels.angles(point, self.kernels.unit)[0] * EARTH_RADIUS_KM
+        peaked = self.kernels.mass @ kernels.density(near, self.kernels.width_km)
+        far = kernels.angles(point, self.background.unit)[0] * EARTH_RADIUS_KM
+        cell = int(np.argmin(far))
+        flat = self.background.mass[cell] / (np.pi * self.background.radius_km[cell] ** 2)
+        return float(np.log(max(float(peaked + flat), 1e-300)))
+
+    def _heavy(self) -> Int64Array:
+        order = np.argsort(-self.kernels.mass, kind="stable")[:_KERNELS_KEPT]
+        kept: Int64Array = np.sort(order)
+        return kept
+
+    def _likely_cells(self) -> Int64Array:
+        """In each of the best coarse cells, the fine cell with the most mass."""
+        mass = self.background.mass
+        coarse = np.bincount(self.background.parent, mass, len(self.background.coarse))
+        field = self.background.coarse_score @ coarse
+        field[coarse <= 0.0] = -1.0
+        best = np.argsort(-field, kind="stable")[:_CELLS_TRIED]
+        order = np.lexsort((-mass, self.background.parent))
+        first = np.searchsorted(self.background.parent[order], best)
+        found = first < len(order)
+        cells = order[first[found]]
+        likely: Int64Array = cells[mass[cells] > 0.0]
+        return likely
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Cumulative probability around a point."""
+
+    mass: Float64Array
+    """[R], at the module's radii."""
+
+    def within(self, km: float) -> float:
+        """Probability that the truth lies within ``km`` of the point."""
+        return float(np.interp(km, _RADII_KM, self.mass))
+
+    def radius_km(self, share: float) -> float:
+        """The radius that holds ``share`` of the probability."""
+        at = int(np.searchsorted(self.mass, share))
+        if at == 0:
+            return float(_RADII_KM[1])
+        if at >= len(self.mass):
+            return float(_RADII_KM[-1])
+        low, high = self.mass[at - 1], self.mass[at]
+        part = (share - low) / (high - low) if high > low else 1.0
+        return float(_RADII_KM[at - 1] + part * (_RADII_KM[at] - _RADII_KM[at - 1]))
+
+
+def mixture(
+    latlon: Float64Array,
+    width_km: Float64Array,
+    log_odds: Float64Array,
+    background: Background,
+    background_log_weight: Float64Array,
+) -> Posterior:
+    """Pool candidates and background into one distribution.
+
+    ``log_odds`` [n]: natural log of each candidate's weight against the prior's whole mass.
+    ``background_log_weight`` [N]: natural-log likelihood ratio of each cell; −inf rules it out.
+    The result's masses sum to 1; where everything is ruled out the background's prior stands.
+    """
+    prior = background.mass
+    with np.errstate(divide="ignore"):
+        cells = np.log(prior) + background_log_weight
+    ceiling = max(cells.max(initial=-np.inf), log_odds.max(initial=-np.inf))
+    if not np.isfinite(ceiling):
+        cells, ceiling = np.log(np.maximum(prior, 1e-300)), 0.0
+    cell_mass = np.exp(cells - ceiling)
+    kernel_mass = np.exp(log_odds - ceiling)
+    total = cell_mass.sum() + kernel_mass.sum()
+    return Posterior(
+        Kernels(latlon, to_unit(latlon), np.maximum(width_km, 0.01), kernel_mass / total),
+        replace(background, mass=cell_mass / total),
+    )

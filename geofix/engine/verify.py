@@ -1,0 +1,80 @@
+"""How much each candidate is worth: its log odds against the prior over the whole Earth.
+
+Retrieved candidates share one trust. How the trust is divided follows from their similarities;
+how large it is follows from how far the best neighbour stands out of the others: against a
+gallery that does not know the place all neighbours are about equally (un)like the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from geofix.engine.types import Candidate, Channel, Float64Array, Neighbour
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How similarities become log odds; one set for each encoder."""
+
+    temperature: float = 0.04
+    """Cosine difference that makes a neighbour e times likelier than another."""
+    typical: float = 0.55
+    """Cosine between photos of unrelated places, used while there are few neighbours."""
+    neutral: float = 0.5
+    """Closeness at which retrieval weighs as much as the prior."""
+    slope: float = 18.0
+    """Log odds per unit of closeness."""
+    exact_km: float = 0.05
+    """Kernel width of a neighbour that equals the photo."""
+    vague_km: float = 1000.0
+    """Kernel width of a neighbour that is no closer than an unrelated photo."""
+
+
+_TAIL_FROM = 5
+"""Neighbours from this rank on are taken for unrelated."""
+_TAIL_NEEDED = 5
+
+
+def closeness(similarities: Float64Array, trust: Trust) -> Float64Array:
+    """Where each similarity [n], best first, lies between unrelated (0) and identical (1)."""
+    tail = similarities[_TAIL_FROM:]
+    unrelated = float(np.median(tail)) if len(tail) >= _TAIL_NEEDED else trust.typical
+    close: Float64Array = np.clip((similarities - unrelated) / max(1.0 - unrelated, 1e-6), 0.0, 1.0)
+    return close
+
+
+def retrieved(neighbours: Sequence[Neighbour], trust: Trust) -> tuple[Candidate, ...]:
+    """Every neighbour as a candidate, its kernel as wide as its closeness allows."""
+    similarities = np.array([n.similarity for n in neighbours])
+    close = closeness(similarities, trust)
+    widths = trust.exact_km * (trust.vague_km / trust.exact_km) ** (1.0 - close)
+    return tuple(
+        Candidate(n.lat, n.lon, Channel.RETRIEVAL, n.similarity, float(width), n.id, gps=n.gps)
+        for n, width in zip(neighbours, widths, strict=True)
+    )
+
+
+def log_odds(candidates: Sequence[Candidate], trust: Trust) -> Float64Array:
+    """Natural-log odds [n] of each candidate against everything that no candidate names."""
+    odds = np.empty(len(candidates))
+    is_retrieved = np.array([c.channel is Channel.RETRIEVAL for c in candidates], dtype=bool)
+    score = np.array([c.score for c in candidates])
+    if is_retrieved.any():
+        odds[is_retrieved] = _retrieval_log_odds(score[is_retrieved], trust)
+    stated = np.clip(score[~is_retrieved], 0.001, 0.98)
+    odds[~is_retrieved] = np.log(stated / (1.0 - stated))
+    return odds
+
+
+def _retrieval_log_odds(similarities: Float64Array, trust: Trust) -> Float64Array:
+    order = np.argsort(-similarities, kind="stable")
+    ranked = similarities[order]
+    best = closeness(ranked, trust)[0]
+    share = (ranked - ranked[0]) / trust.temperature
+    share -= np.log(np.exp(share).sum())
+    odds = np.empty_like(ranked)
+    odds[order] = share + trust.slope * (best - trust.neutral)
+    return odds
