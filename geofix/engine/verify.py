@@ -21,11 +21,11 @@ class Trust:
 
     temperature: float = 0.04
     """Cosine difference that makes a neighbour e times likelier than another."""
-    typical: float = 0.55
+    typical: float = 0.5
     """Cosine between photos of unrelated places, used while there are few neighbours."""
-    neutral: float = 0.5
+    neutral: float = 0.55
     """Closeness at which retrieval weighs as much as the prior."""
-    slope: float = 18.0
+    slope: float = 20.0
     """Log odds per unit of closeness."""
     exact_km: float = 0.05
     """Kernel width of a neighbour that equals the photo."""
