@@ -37,6 +37,14 @@ class Gallery(Protocol):
 
     async def count(self, where: Filter | None = None) -> int: ...
 
+    async def ids_by(self, field: str, values: Sequence[str]) -> dict[str, str]:
+        """The points whose ``field`` (sha256, contributor, …) holds one of ``values``: id → it."""
+        ...
+
+    async def facet(self, field: str) -> dict[str, int]:
+        """How many points hold each value of a field, most frequent first."""
+        ...
+
     def scroll(self, batch: int = 1000) -> AsyncIterator[list[Point]]:
         """All points, in batches, in the order of their ids."""
         ...

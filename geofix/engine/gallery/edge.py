@@ -1,0 +1,211 @@
+"""The embedded gallery: a Qdrant Edge shard in a directory.
+
+The directory holds one shard and the file ``current`` that names it; optimising builds another
+one beside it and moves the name. A shard has one owner process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import qdrant_edge as qe
+
+from geofix.engine.gallery import optimizing
+from geofix.engine.gallery.edge_points import from_record, to_points
+from geofix.engine.gallery.edge_search import count, search
+from geofix.engine.gallery.edge_shard import (
+    KEYWORDS,
+    current,
+    load,
+    name_current,
+    open_shard,
+    remove_others,
+)
+from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
+from geofix.errors import InvalidOption
+
+T = TypeVar("T")
+
+_WRITE_BATCH = 64
+"""Points written at once: searches wait for that long, about 10 ms at 1280 dimensions."""
+
+
+class EdgeGallery:
+    """One version of a gallery, embedded in this process; implements ``port.Gallery``."""
+
+    def __init__(self, directory: Path, shard: qe.EdgeShard, info: GalleryInfo) -> None:
+        self._directory = directory
+        self._shard = shard
+        self._info = info
+        # Edge holds the interpreter's lock in every call, so one thread loses nothing, and gives
+        # each call a shard that nobody is exchanging.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"gallery-{info.name}")
+        self._writing = asyncio.Lock()
+        self._optimizing = asyncio.Lock()
+        self._since_copy: list[qe.UpdateOperation] | None = None
+
+    @classmethod
+    async def open(
+        cls, directory: Path, *, name: str, encoder: str, dimension: int, version: int = 1
+    ) -> EdgeGallery:
+        """Open the gallery in ``directory``, or make an empty one there.
+
+        Raises Unavailable when the shard is damaged or another process has it open.
+        """
+        info = GalleryInfo(name, version, encoder, dimension, count=0)
+        shard = await asyncio.to_thread(open_shard, directory, dimension)
+        return cls(directory, shard, info)
+
+    async def info(self) -> GalleryInfo:
+        """Name, version, encoder and present count."""
+        fixed = self._info
+        count = await self.count()
+        return GalleryInfo(fixed.name, fixed.version, fixed.encoder, fixed.dimension, count)
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        """Add points, replacing those with the same id; written to the WAL when it returns."""
+        for point in points:
+            self._check(point.image)
+        async with self._writing:
+            for start in range(0, len(points), _WRITE_BATCH):
+                batch = points[start : start + _WRITE_BATCH]
+                await self._write(qe.UpdateOperation.upsert_points(to_points(batch)))
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Remove points; returns how many were there."""
+        if not ids:
+            return 0
+        async with self._writing:
+            found = await self._call(lambda shard: shard.retrieve(list(ids), False, False))
+            await self._write(qe.UpdateOperation.delete_points(list(ids)))
+        return len({record.id for record in found})
+
+    async def get(self, ids: Sequence[str]) -> list[Point]:
+        """The points that exist, in the order asked."""
+        records = await self._call(lambda shard: shard.retrieve(list(ids), True, True))
+        found = {str(record.id): record for record in records}
+        return [from_record(found[id_]) for id_ in ids if id_ in found]
+
+    async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
+        """The k most similar points that pass the filter, best first.
+
+        Exact with a filter up to 256 million numbers to compare and without one up to 16 million;
+        beyond that by the graph over int8 vectors, with the best rescored.
+        """
+        self._check(vector)
+        if k < 1:
+            return []
+        return await self._call(lambda shard: search(shard, vector, k, where, self._info.name))
+
+    async def count(self, where: Filter | None = None) -> int:
+        """How many points pass the filter."""
+        where = where or Filter()
+        return await self._call(lambda shard: count(shard, where))
+
+    async def ids_by(self, field: str, values: Sequence[str]) -> dict[str, str]:
+        """The ids of points whose indexed ``field`` holds one of ``values``: id → value."""
+        if field not in KEYWORDS:
+            raise InvalidOption(f"There is no index of {field!r}.")
+        condition = qe.FieldCondition(field, match=qe.MatchAny(list(values)))
+        pages = self._pages(1000, qe.Filter(must=[condition]), payload=[field], vectors=False)
+        return {
+            str(record.id): str((record.payload or {})[field])
+            async for page in pages
+            for record in page
+        }
+
+    async def facet(self, field: str) -> dict[str, int]:
+        """How many points hold each value of an indexed field, most frequent first."""
+        request = qe.FacetRequest(field, limit=10_000, exact=True)
+        response = await self._call(lambda shard: shard.facet(request))
+        return {str(hit.value): hit.count for hit in response.hits}
+
+    async def scroll(self, batch: int = 1000) -> AsyncIterator[list[Point]]:
+        """All points, in batches, in the order of their ids."""
+        async for page in self._pages(batch, None, payload=True, vectors=True):
+            yield [from_record(record) for record in page]
+
+    async def unindexed(self) -> int:
+        """Points that searches compare one by one until the next optimisation."""
+        info = await self._call(lambda shard: shard.info())
+        return max(0, info.points_count - info.indexed_vectors_count)
+
+    async def optimize(self) -> None:
+        """Build the graph and the int8 vectors; searches and writes go on meanwhile.
+
+        A copy is optimised by another process; the writes it missed are repeated on it, and then
+        it takes the shard's place. Cut off at any moment, the old shard stays in use.
+        """
+        async with self._optimizing:
+            path = self._directory / uuid.uuid4().hex
+            try:
+                await self._copy(path)
+                await optimizing.optimize(path)
+                await self._exchange(path)
+            finally:
+                self._since_copy = None
+                await asyncio.to_thread(remove_others, self._directory)
+
+    async def close(self) -> None:
+        """Flush and close the shard."""
+        async with self._optimizing, self._writing:
+            await self._call(_flush_and_close)
+            self._thread.shutdown()
+
+    async def _copy(self, path: Path) -> None:
+        async with self._writing:
+            await self._call(lambda shard: shard.flush())
+            await asyncio.to_thread(shutil.copytree, current(self._directory), path)
+            self._since_copy = []
+
+    async def _exchange(self, path: Path) -> None:
+        async with self._writing:
+            missed = self._since_copy or []
+            optimized = await asyncio.to_thread(load, path)
+            for operation in missed:
+                await asyncio.to_thread(optimized.update, operation)
+            await asyncio.to_thread(optimized.flush)
+            name_current(self._directory, path)
+            before, self._shard = self._shard, optimized
+            await self._call(lambda _: before.close())
+
+    async def _call(self, use: Callable[[qe.EdgeShard], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: use(self._shard))
+
+    async def _write(self, operation: qe.UpdateOperation) -> None:
+        await self._call(lambda shard: shard.update(operation))
+        if self._since_copy is not None:
+            self._since_copy.append(operation)
+
+    async def _pages(
+        self, size: int, condition: qe.Filter | None, *, payload: bool | list[str], vectors: bool
+    ) -> AsyncIterator[list[qe.Record]]:
+        offset: qe.PointId | None = None
+        while True:
+            request = qe.ScrollRequest(offset, size, condition, payload, vectors)
+            page, offset = await self._call(partial(qe.EdgeShard.scroll, scroll=request))
+            if page:
+                yield page
+            if offset is None:
+                return
+
+    def _check(self, vector: Float32Array) -> None:
+        if vector.shape != (self._info.dimension,) or not np.isfinite(vector).all():
+            raise InvalidOption(
+                f"Gallery {self._info.name!r} takes vectors of {self._info.dimension} finite "
+                f"numbers, not {vector.shape}."
+            )
+
+
+def _flush_and_close(shard: qe.EdgeShard) -> None:
+    shard.flush()
+    shard.close()

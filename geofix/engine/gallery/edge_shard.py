@@ -1,0 +1,96 @@
+"""A gallery's directory of Qdrant Edge shards: which one is in use, and how one is made.
+
+The file ``current`` names the shard in use. Another one beside it is being built, or was in use
+until a moment ago.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+
+import qdrant_edge as qe
+
+from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.records import GPS_DIMENSION
+from geofix.errors import Unavailable
+
+KEYWORDS = ("cell", "country", "source", "licence", "contributor", "sha256")
+"""Payload fields with an index of exact values."""
+
+_CURRENT = "current"
+
+
+def open_shard(directory: Path, dimension: int) -> qe.EdgeShard:
+    """The shard in use, or a new one for vectors of ``dimension``. Raises Unavailable."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (directory / _CURRENT).exists():
+        path = directory / uuid.uuid4().hex
+        path.mkdir()
+        shard = qe.EdgeShard.create(str(path), _config(dimension))
+        for field in KEYWORDS:
+            shard.update(qe.UpdateOperation.create_field_index(field, qe.PayloadSchemaType.Keyword))
+        shard.update(qe.UpdateOperation.create_field_index("captured", qe.PayloadSchemaType.Float))
+        shard.flush()
+        name_current(directory, path)
+    else:
+        shard = load(current(directory))
+    remove_others(directory)
+    return shard
+
+
+def load(path: Path) -> qe.EdgeShard:
+    """Open a shard. Raises Unavailable when it is damaged or open elsewhere."""
+    try:
+        return qe.EdgeShard.load(str(path))
+    except Exception as error:  # Edge raises nothing more specific
+        raise Unavailable(
+            "The gallery's index is damaged or open in another process. If no other process has "
+            "it, remove the gallery's version folder: it is rebuilt from the manifest."
+        ) from error
+
+
+def _config(dimension: int) -> qe.EdgeConfig:
+    return qe.EdgeConfig(
+        vectors={
+            "image": qe.EdgeVectorParams(
+                dimension,
+                qe.Distance.Dot,  # of unit vectors: the cosine, and the vectors stay as they are
+                quantization_config=qe.ScalarQuantizationConfig(
+                    qe.ScalarType.Int8, quantile=0.99, memory=qe.Memory.Pinned
+                ),
+                memory=qe.Memory.Cached,
+            ),
+            "gps": qe.EdgeVectorParams(
+                GPS_DIMENSION,
+                qe.Distance.Dot,
+                hnsw_config=qe.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10_000),
+                memory=qe.Memory.Cold,
+            ),
+        },
+        hnsw_config=qe.HnswIndexConfig(m=16, ef_construct=128, full_scan_threshold=10_000),
+        wal_enabled=True,
+    )
+
+
+def current(directory: Path) -> Path:
+    """The directory of the shard in use."""
+    return directory / (directory / _CURRENT).read_text("utf-8").strip()
+
+
+def name_current(directory: Path, shard: Path) -> None:
+    """Make ``shard`` the one in use, from now on and after a power failure."""
+    written = directory / f"{_CURRENT}.writing"
+    written.write_text(shard.name, "utf-8")
+    sync_file(written)
+    written.replace(directory / _CURRENT)
+    sync_directory(directory)
+
+
+def remove_others(directory: Path) -> None:
+    """Remove shards that were being built, or were in use before."""
+    kept = current(directory)
+    for path in directory.iterdir():
+        if path.is_dir() and path != kept:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""The galleries of a data directory, opened by name and kept open."""
+
+from __future__ import annotations
+
+import asyncio
+
+from geofix.engine.gallery.directory import DataDirectory, GalleryCard
+from geofix.engine.gallery.edge import EdgeGallery
+from geofix.engine.gallery.ledger import Ledger
+from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.errors import Conflict
+
+
+class Galleries:
+    """Opens each gallery once. The process must own the data directory."""
+
+    def __init__(self, directory: DataDirectory) -> None:
+        self._directory = directory
+        self._open: dict[str, RecordedGallery] = {}
+        self._opening = asyncio.Lock()
+
+    def names(self) -> list[str]:
+        """Names of the galleries, sorted."""
+        return self._directory.names()
+
+    async def open(self, name: str) -> RecordedGallery:
+        """The gallery of this name. Raises NotFound, and Unavailable for a damaged one."""
+        async with self._opening:
+            if name not in self._open:
+                self._open[name] = await self._opened(self._directory.card(name))
+            return self._open[name]
+
+    async def create(self, name: str, encoder: str, dimension: int) -> RecordedGallery:
+        """The gallery of this name; an empty one when there is none.
+
+        Raises Conflict when there is one of another encoder.
+        """
+        if name in self.names():
+            card = self._directory.card(name)
+            if (card.encoder, card.dimension) != (encoder, dimension):
+                raise Conflict(
+                    f"Gallery {name!r} holds vectors of {card.encoder!r}, not of {encoder!r}: "
+                    "choose another name, or the model it was built with."
+                )
+        else:
+            self._directory.write_card(GalleryCard(name, encoder, dimension))
+        return await self.open(name)
+
+    async def close(self) -> None:
+        """Close what is open; the data directory stays owned."""
+        async with self._opening:
+            while self._open:
+                _, gallery = self._open.popitem()
+                await gallery.close()
+
+    async def _opened(self, card: GalleryCard) -> RecordedGallery:
+        directory = self._directory.gallery(card.name)
+        index = await EdgeGallery.open(
+            directory / f"v{card.version}",
+            name=card.name,
+            encoder=card.encoder,
+            dimension=card.dimension,
+            version=card.version,
+        )
+        try:
+            ledger = await asyncio.to_thread(Ledger, directory, card.dimension)
+            return await RecordedGallery.open(index, ledger)
+        except BaseException:
+            await index.close()
+            raise

@@ -1,0 +1,116 @@
+"""A gallery whose truth is its ledger, and whose answers come from an index.
+
+Every mutation is in the ledger before the index sees it. When the gallery is opened the index is
+brought up to date, so that it may have lost anything, or be missing altogether.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from geofix.engine.gallery.ledger import Ledger, Upsert
+from geofix.engine.gallery.port import Gallery
+from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
+
+_COMPACT_BYTES = 64 * 2**20
+"""The log is compacted when it is larger than this and than the manifest."""
+
+
+class RecordedGallery:
+    """An index together with its ledger; implements ``port.Gallery``."""
+
+    def __init__(self, index: Gallery, ledger: Ledger) -> None:
+        self._index = index
+        self._ledger = ledger
+        self._writing = asyncio.Lock()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, index: Gallery, ledger: Ledger) -> RecordedGallery:
+        """Bring ``index`` up to date with ``ledger``; both are closed with the gallery."""
+        mutations = await asyncio.to_thread(lambda: list(ledger.mutations()))
+        for mutation in mutations:
+            if isinstance(mutation, Upsert):
+                await index.upsert(mutation.points)
+            else:
+                await index.delete(mutation.ids)
+        expected = ledger.manifest_rows if not mutations else len(ledger.ids())
+        if await index.count() != expected:
+            await _rebuild(index, ledger)
+        return cls(index, ledger)
+
+    async def info(self) -> GalleryInfo:
+        """Name, version, encoder and present count."""
+        return await self._index.info()
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        """Add points, replacing those with the same id; on the disk when it returns."""
+        if not points:
+            return
+        async with self._writing:
+            await asyncio.to_thread(self._ledger.upsert, points)
+            await self._index.upsert(points)
+            if self._ledger.log_bytes > max(_COMPACT_BYTES, self._ledger.manifest_bytes):
+                await asyncio.to_thread(self._ledger.compact)
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Remove points; returns how many were there. Gone from the disk when it returns."""
+        if not ids:
+            return 0
+        async with self._writing:
+            await asyncio.to_thread(self._ledger.delete, ids)
+            return await self._index.delete(ids)
+
+    async def get(self, ids: Sequence[str]) -> list[Point]:
+        """The points that exist, in the order asked."""
+        return await self._index.get(ids)
+
+    async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
+        """The k most similar points that pass the filter, best first."""
+        return await self._index.search(vector, k, where)
+
+    async def count(self, where: Filter | None = None) -> int:
+        """How many points pass the filter."""
+        return await self._index.count(where)
+
+    async def ids_by(self, field: str, values: Sequence[str]) -> dict[str, str]:
+        """The points whose ``field`` holds one of ``values``: id → value."""
+        return await self._index.ids_by(field, values)
+
+    async def facet(self, field: str) -> dict[str, int]:
+        """How many points hold each value of a field, most frequent first."""
+        return await self._index.facet(field)
+
+    def scroll(self, batch: int = 1000) -> AsyncIterator[list[Point]]:
+        """All points, in batches, in the order of their ids."""
+        return self._index.scroll(batch)
+
+    async def optimize(self) -> None:
+        """Build or refresh the index; searches and writes go on meanwhile."""
+        await self._index.optimize()
+
+    async def compact(self) -> None:
+        """Bring the manifest up to date; writes wait meanwhile."""
+        async with self._writing:
+            await asyncio.to_thread(self._ledger.compact)
+
+    async def close(self) -> None:
+        """Close index and ledger; nothing happens when they are closed already."""
+        async with self._writing:
+            if self._closed:
+                return
+            self._closed = True
+            await self._index.close()
+            self._ledger.close()
+
+
+async def _rebuild(index: Gallery, ledger: Ledger) -> None:
+    """Make the index hold exactly what the ledger holds."""
+    wanted = await asyncio.to_thread(ledger.ids)
+    async for page in index.scroll():
+        strays = [point.id for point in page if point.id not in wanted]
+        await index.delete(strays)
+    for points in ledger.points():
+        here = {point.id for point in await index.get([point.id for point in points])}
+        await index.upsert([point for point in points if point.id not in here])

@@ -1,0 +1,81 @@
+"""Gallery points as rows of an Arrow table, and what names them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+
+from geofix.engine.types import Float32Array, Point
+
+GPS_DIMENSION = 512
+TEXT_FIELDS = (
+    "key",
+    "country",
+    "source",
+    "contributor",
+    "licence",
+    "captured_at",
+    "sha256",
+    "phash",
+    "uri",
+    "added_at",
+)
+"""The text parts of a point, in the order of their columns."""
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:geofix:gallery")
+
+
+def point_id(gallery: str, key: str) -> str:
+    """UUIDv5 of gallery and source key: the same photo has the same id in every build."""
+    return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, gallery), key))
+
+
+@lru_cache(maxsize=8)
+def schema(dimension: int) -> pa.Schema:
+    """Columns of a gallery whose image vectors have ``dimension`` parts."""
+    types: dict[str, pa.DataType] = {
+        "id": pa.string(),
+        "lat": pa.float64(),
+        "lon": pa.float64(),
+        **dict.fromkeys(TEXT_FIELDS, pa.string()),
+        "image": pa.list_(pa.float32(), dimension),
+        "gps": pa.list_(pa.float32(), GPS_DIMENSION),
+    }
+    return pa.schema([pa.field(name, kind, name == "gps") for name, kind in types.items()])
+
+
+def to_batch(points: Sequence[Point], dimension: int) -> pa.RecordBatch:
+    """One row for each point, in order."""
+    columns = schema(dimension)
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([getattr(point, field.name) for point in points], type=field.type)
+            for field in columns
+        ],
+        schema=columns,
+    )
+
+
+def from_batch(batch: pa.RecordBatch) -> list[Point]:
+    """The points of the rows, in order."""
+    images, gps = _vectors(batch, "image"), _vectors(batch, "gps")
+    has_gps = batch.column("gps").is_valid().to_pylist()
+    scalars = batch.select(["id", "lat", "lon", *TEXT_FIELDS]).to_pylist()
+    return [
+        Point(**fields, image=images[row], gps=gps[row] if has_gps[row] else None)
+        for row, fields in enumerate(scalars)
+    ]
+
+
+def _vectors(batch: pa.RecordBatch, name: str) -> Float32Array:
+    """float32 [rows, D]; rows without a vector hold anything."""
+    column = batch.column(name)
+    assert isinstance(column, pa.FixedSizeListArray)  # noqa: S101 - as the schema says
+    values = column.values.to_numpy(zero_copy_only=False)
+    width = column.type.list_size
+    rows = values[column.offset * width : (column.offset + len(column)) * width]
+    return np.asarray(rows, dtype=np.float32).reshape(len(column), width)
