@@ -68,6 +68,11 @@ class Encoder:
         """Length of the vectors the gallery is searched with."""
         return self.card.outputs["embedding"]
 
+    @property
+    def decode_target(self) -> int:
+        """Shortest side in pixels that a photo needs: twice the input, for the model's resize."""
+        return 2 * max(self._preprocessing.crop)
+
     def encode(self, photos: Sequence[Photo]) -> list[Embedding]:
         """One embedding for each photo, in order, from a single run of the network."""
         if not photos:

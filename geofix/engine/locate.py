@@ -146,7 +146,7 @@ class Locator:
         options: LocateOptions,
         clock: Stopwatch,
     ) -> Prediction:
-        trust = self.encoder.trust
+        trust = verify.Trust()
         pool = _pool(verify.retrieved(query.neighbours, trust), proposals, query)
         fused = _fuse(pool, proposals, query.filter, trust)
         best = fused.answer()
