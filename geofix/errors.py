@@ -2,6 +2,7 @@
 
 GeofixError
 ├── InvalidRequest (400)
+│   ├── UnsupportedContentType (415)
 │   ├── InvalidOption (422)
 │   └── InvalidCoordinate (422)
 ├── InvalidPhoto (422)
@@ -43,6 +44,12 @@ class InvalidRequest(GeofixError):
     status = 400
     slug = "invalid-request"
     title = "The request cannot be understood"
+
+
+class UnsupportedContentType(InvalidRequest):
+    status = 415
+    slug = "unsupported-content-type"
+    title = "The body's content type is not supported"
 
 
 class InvalidOption(InvalidRequest):

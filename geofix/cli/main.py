@@ -1,0 +1,45 @@
+"""The command ``geofix``: one name a command, imported only when it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "locate": ("geofix.cli.locate", "Say where photos were taken."),
+    "serve": ("geofix.cli.serve", "Run the HTTP service."),
+    "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
+    "models": ("geofix.cli.models", "List, export, pull and verify models."),
+    "demo": ("geofix.cli.demo", "Build a gallery of a folder and find altered copies again."),
+    "evaluate": ("geofix.cli.evaluate", "Measure answers on labelled photos."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that knows its commands by name, and imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - every module names it so
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click writes it, from the table: help must not import every command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="geofix")
+def main() -> None:
+    """Say where a photo was taken: a place, a radius that holds, and the evidence."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""``geofix serve``: the HTTP service."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import click
+import uvicorn
+
+from geofix.settings import Settings, settings
+from service.app import create_app, engine
+
+_GRACE_S = 30
+_BACKLOG = 2048
+
+
+@click.command()
+@click.option("--host", help="Address to listen on [default: GEOFIX_HOST or 127.0.0.1].")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="0 takes a free one [default: GEOFIX_PORT or 8000].",
+)
+def serve(host: str | None, port: int | None) -> None:
+    """Answer over HTTP until it is told to stop (Ctrl-C or SIGTERM)."""
+    config = settings()
+    listener = _listen(host or config.host, config.port if port is None else port)
+    with listener:
+        address = listener.getsockname()
+        bound = config.model_copy(update={"host": address[0], "port": address[1]})
+        asyncio.run(_run(bound, listener))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket that does not accept yet: a client is refused until the model is warm."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise click.ClickException(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another --port."
+        ) from error
+    return listener
+
+
+async def _run(config: Settings, listener: socket.socket) -> None:
+    app = create_app(config)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",  # the engine is opened here, where its errors can be told plainly
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    async with engine(app):
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        listener.listen(_BACKLOG)
+        click.echo(f"Geofix answers on http://{host}:{config.port}", err=True)
+        await server.serve(sockets=[listener])

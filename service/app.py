@@ -1,0 +1,89 @@
+"""The web service: one application, one engine, one package a resource."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from geofix.engine.locate import Locator
+from geofix.settings import Settings, settings
+from service import problems, running
+from service.embed.endpoints import router as embed_router
+from service.embed.schemas import ImagesRequest, LocationsRequest
+from service.health.endpoints import router as health_router
+from service.limits import BodyLimit
+from service.locate.endpoints import router as locate_router
+from service.locate.schemas import LocateRequest
+from service.problems import Problem
+from service.request_id import RequestId
+
+_DESCRIPTION = """Where was this photo taken? A position with a radius, the evidence for it, and
+an honest "can't tell".
+
+Every failure is an `application/problem+json` document (RFC 9457); every response carries the
+request's id in `X-Request-ID`."""
+
+_BODIES: tuple[type[BaseModel], ...] = (LocateRequest, ImagesRequest, LocationsRequest, Problem)
+"""Models that operations name in their OpenAPI without FastAPI knowing of them."""
+
+
+class _Application(FastAPI):
+    """FastAPI whose OpenAPI also holds the models of bodies that operations read by themselves."""
+
+    def openapi(self) -> dict[str, Any]:  # as FastAPI types it
+        described = self.openapi_schema is not None
+        document = super().openapi()
+        if not described:
+            _, schemas = models_json_schema(
+                [(model, "validation") for model in _BODIES],
+                ref_template="#/components/schemas/{model}",
+            )
+            document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+        return document
+
+
+def create_app(config: Settings | None = None) -> FastAPI:
+    """The service as an ASGI application; it opens its engine when it starts."""
+    config = config or settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with engine(app):
+            yield
+
+    app = _Application(
+        title="Geofix",
+        version=version("geofix"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.settings = config
+    running.attach(app, None)
+    for router in (locate_router, embed_router, health_router):
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
+    app.add_middleware(RequestId)
+    return app
+
+
+@asynccontextmanager
+async def engine(app: FastAPI) -> AsyncIterator[None]:
+    """Open the engine of ``app`` as the owner of the data directory; close it at the end.
+
+    Raises DataDirectoryBusy when another process owns it, ModelUnavailable for a bad model.
+    """
+    locator = await Locator.open(app.state.settings, role="service")
+    running.attach(app, locator)
+    try:
+        yield
+    finally:
+        running.attach(app, None)
+        await locator.close()

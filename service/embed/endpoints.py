@@ -1,0 +1,193 @@
+"""POST /v1/embed/image and /v1/embed/location: the encoders by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from geofix.engine.locate import Locator
+from geofix.errors import (
+    EmptyPhoto,
+    GeofixError,
+    InvalidCoordinate,
+    InvalidOption,
+    InvalidRequest,
+    PhotoTooLarge,
+    Unavailable,
+    UnreadablePhoto,
+    UnsupportedContentType,
+    UnsupportedFormat,
+)
+from service import uploads
+from service.disconnect import unless_disconnected
+from service.embed.schemas import (
+    MAX_PHOTOS,
+    ImageEmbedding,
+    ImageEmbeddings,
+    ImagesRequest,
+    LocationEmbeddings,
+    LocationsRequest,
+)
+from service.problems import problem_of, responses
+from service.running import locator_of
+
+router = APIRouter(prefix="/v1/embed", tags=["embed"])
+
+Body = TypeVar("Body", bound=BaseModel)
+Entry = bytes | GeofixError
+"""A photo's bytes, or why they could not be had."""
+
+_BINARY = {"type": "string", "format": "binary"}
+
+
+@router.post(
+    "/image",
+    operation_id="embedImage",
+    summary="The encoder's vector of one photo or several",
+    response_model=ImageEmbeddings,
+    responses=responses(
+        InvalidRequest,
+        EmptyPhoto,
+        PhotoTooLarge,
+        UnsupportedFormat,
+        UnsupportedContentType,
+        InvalidOption,
+        UnreadablePhoto,
+        Unavailable,
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/*": {"schema": _BINARY},
+                uploads.MULTIPART: {
+                    "schema": {
+                        "type": "object",
+                        "required": ["photo"],
+                        "properties": {
+                            "photo": {"type": "array", "items": _BINARY, "maxItems": MAX_PHOTOS}
+                        },
+                    }
+                },
+                uploads.JSON: {"schema": {"$ref": "#/components/schemas/ImagesRequest"}},
+            },
+        }
+    },
+)
+async def embed_image(request: Request) -> Response:
+    """A photo of a batch that cannot be read has a `problem` in place of its vector."""
+    locator = locator_of(request)
+    entries = await _photos(request)
+    results = await unless_disconnected(request, _embed_all(locator, entries))
+    if len(results) == 1 and isinstance(results[0], GeofixError):
+        raise results[0]
+    embeddings = [
+        ImageEmbedding(vector=None, problem=problem_of(result, request))
+        if isinstance(result, GeofixError)
+        else result
+        for result in results
+    ]
+    return await _json(ImageEmbeddings(encoder=locator.encoder_name, embeddings=embeddings))
+
+
+@router.post(
+    "/location",
+    operation_id="embedLocation",
+    summary="The location encoder's vector of one position or several",
+    response_model=LocationEmbeddings,
+    responses=responses(
+        InvalidRequest,
+        PhotoTooLarge,
+        UnsupportedContentType,
+        InvalidOption,
+        InvalidCoordinate,
+        Unavailable,
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                uploads.JSON: {"schema": {"$ref": "#/components/schemas/LocationsRequest"}}
+            },
+        }
+    },
+)
+async def embed_location(request: Request) -> Response:
+    """Positions are WGS84 degrees; one out of range fails the request, naming it."""
+    locator = locator_of(request)
+    if uploads.content_type(request) != uploads.JSON:
+        raise uploads.unsupported(request, uploads.JSON)
+    wanted = await _read(request, LocationsRequest)
+    latlon = np.array(wanted.latlon(), dtype=np.float64)
+    for index, (lat, lon) in enumerate(latlon.tolist()):
+        if abs(lat) > 90.0 or abs(lon) > 180.0:
+            raise InvalidCoordinate(
+                f"Location {index} ({lat:g}, {lon:g}) is out of range. The order is latitude "
+                "(-90 to 90), longitude (-180 to 180)."
+            )
+    vectors = await unless_disconnected(request, locator.embed_location(latlon))
+    return await _json(LocationEmbeddings(embeddings=vectors.tolist()))
+
+
+async def _photos(request: Request) -> Sequence[Entry]:
+    """The photos of a request, whatever form they came in."""
+    match uploads.content_type(request):
+        case "image/*":
+            return [await uploads.read_photo(request)]
+        case uploads.MULTIPART:
+            form = await uploads.read_form(request, max_photos=MAX_PHOTOS)
+            if form.fields:
+                raise InvalidOption(f"Unknown option {form.fields[0][0][:80]!r}. There are none.")
+            return form.photos
+        case uploads.JSON:
+            wanted = await _read(request, ImagesRequest)
+            return [await _decoded(photo) for photo in wanted.encoded()]
+        case _:
+            raise uploads.unsupported(request, "image/*", uploads.MULTIPART, uploads.JSON)
+
+
+async def _decoded(text: str) -> Entry:
+    try:
+        return await uploads.from_base64(text)
+    except GeofixError as error:
+        return error
+
+
+async def _embed_all(
+    locator: Locator, entries: Sequence[Entry]
+) -> list[ImageEmbedding | GeofixError]:
+    return list(await asyncio.gather(*(_embed(locator, entry) for entry in entries)))
+
+
+async def _embed(locator: Locator, entry: Entry) -> ImageEmbedding | GeofixError:
+    if isinstance(entry, GeofixError):
+        return entry
+    try:
+        embedding = await locator.embed_image(entry)
+    except GeofixError as error:
+        return error
+    location = embedding.location
+    return ImageEmbedding(
+        vector=embedding.vector.tolist(),
+        location=None if location is None else location.tolist(),
+    )
+
+
+async def _read(request: Request, model: type[Body]) -> Body:
+    body = await request.body()
+    try:
+        return await asyncio.to_thread(model.model_validate_json, body, strict=True)
+    except ValidationError as error:
+        raise uploads.invalid_json(error) from error
+
+
+async def _json(content: BaseModel) -> Response:
+    """Many floats take long to write down: not on the event loop."""
+    text = await asyncio.to_thread(content.model_dump_json)
+    return Response(text, media_type=uploads.JSON)

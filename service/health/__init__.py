@@ -1,0 +1,1 @@
+"""The resources /healthz and /readyz."""

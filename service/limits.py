@@ -1,0 +1,45 @@
+"""What a request may cost before it is understood: the size of its body."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from geofix.errors import PhotoTooLarge
+
+
+class BodyLimit:
+    """ASGI middleware that stops reading a body as soon as it is known to be too large.
+
+    A Content-Length above the limit fails at the first read; without one, the chunks are counted.
+    The error is raised where the body is read, so that the application's own handler answers it.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = int(Headers(scope=scope).get("content-length", "0"))
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            if announced > self._limit:
+                raise self._too_large()
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, limited, send)
+
+    def _too_large(self) -> PhotoTooLarge:
+        return PhotoTooLarge(
+            f"The body is larger than {self._limit / 2**20:g} MiB. Send a smaller photo: "
+            "2048 pixels on the longer side lose nothing."
+        )

@@ -1,0 +1,151 @@
+"""Errors as RFC 9457 problem details: every answer that is not 2xx is one of these."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from geofix.errors import GeofixError, Unavailable
+from service.request_id import request_id
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger("geofix.service")
+
+_ROUTING: Mapping[int, tuple[str, str, str]] = {
+    404: ("not-found", "There is no such thing here", "No resource has this path."),
+    405: (
+        "method-not-allowed",
+        "The method is not allowed here",
+        "This path answers to other methods; the Allow header lists them.",
+    ),
+}
+
+
+class Problem(BaseModel):
+    """What went wrong and what to do about it (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "urn:geofix:problem:unreadable-photo",
+                "title": "The photo is damaged",
+                "status": 422,
+                "detail": "The JPEG ends early. Send the whole file.",
+                "instance": "urn:uuid:0b6b2d66-0a53-4f0e-9a53-7f9d6d7f5a6e",
+            }
+        }
+    )
+
+    type: str = Field(description="A stable URN naming the kind of problem.")
+    title: str = Field(description="The kind of problem in words; the same for every occurrence.")
+    status: int = Field(description="The HTTP status.", ge=400, le=599)
+    detail: str = Field(description="What is wrong this time, and what to do.")
+    instance: str = Field(description="The request's id, also in the header X-Request-ID.")
+
+
+def problem_of(error: GeofixError, request: Request) -> Problem:
+    """The problem details of a deliberate error."""
+    return Problem(
+        type=error.problem_type,
+        title=error.title,
+        status=error.status,
+        detail=str(error),
+        instance=f"urn:uuid:{request_id(request.scope)}",
+    )
+
+
+def responses(*errors: type[GeofixError]) -> dict[int | str, dict[str, object]]:
+    """OpenAPI ``responses`` of an operation that can fail with these errors (and with 500)."""
+    titles: dict[int, list[str]] = {500: [GeofixError.title]}
+    for error in errors:
+        titles.setdefault(error.status, []).append(f"{error.title} (`{error.slug}`)")
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    return {
+        status: {"description": "; ".join(lines), "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status, lines in sorted(titles.items())
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make every failure of ``app`` answer with problem details."""
+    app.exception_handler(GeofixError)(_deliberate)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_routing)
+    app.exception_handler(ClientDisconnect)(_unheard)
+    app.exception_handler(Exception)(_unexpected)
+
+
+async def _deliberate(request: Request, error: GeofixError) -> Response:
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_s)
+    return _response(problem_of(error, request), request, headers)
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    details = "; ".join(
+        f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
+        for entry in error.errors()[:5]
+    )
+    return _plain(request, 422, "invalid-option", "An option is unknown or out of range", details)
+
+
+async def _routing(request: Request, error: HTTPException) -> Response:
+    slug, title, detail = _ROUTING.get(
+        error.status_code, ("invalid-request", "The request cannot be understood", error.detail)
+    )
+    return _plain(request, error.status_code, slug, title, detail, error.headers)
+
+
+async def _unheard(request: Request, error: ClientDisconnect) -> Response:
+    return Response(status_code=499)  # nobody is there to read it; the log of a proxy may
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return _response(unexpected(error, request), request)
+
+
+def unexpected(error: Exception, request: Request) -> Problem:
+    """The problem details of an error nobody foresaw; what it was goes to the log alone."""
+    log.error("request %s failed", request_id(request.scope), exc_info=error)
+    return problem_of(
+        GeofixError("Something went wrong on our side. Quote the request's id when you report it."),
+        request,
+    )
+
+
+def _plain(
+    request: Request,
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    problem = Problem(
+        type=f"urn:geofix:problem:{slug}",
+        title=title,
+        status=status,
+        detail=detail,
+        instance=f"urn:uuid:{request_id(request.scope)}",
+    )
+    return _response(problem, request, headers)
+
+
+def _response(
+    problem: Problem, request: Request, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(
+        problem.model_dump_json(),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={"X-Request-ID": request_id(request.scope), **(headers or {})},
+    )

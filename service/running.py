@@ -1,0 +1,29 @@
+"""What a running service holds, typed: the one engine and the settings."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from fastapi import FastAPI, Request
+
+from geofix.engine.locate import Locator
+from geofix.errors import Unavailable
+from geofix.settings import Settings
+
+
+def attach(app: FastAPI, locator: Locator | None) -> None:
+    """Make ``app`` answer with this engine, or with 503 when there is none."""
+    app.state.locator = locator
+
+
+def locator_of(request: Request) -> Locator:
+    """The service's engine. Raises Unavailable before it is up and while it goes down."""
+    locator = cast("Locator | None", request.app.state.locator)
+    if locator is None or not locator.ready:
+        raise Unavailable("The model is not loaded. Try again in a few seconds.", retry_after_s=2)
+    return locator
+
+
+def settings_of(request: Request) -> Settings:
+    """The settings the service runs with."""
+    return cast("Settings", request.app.state.settings)
