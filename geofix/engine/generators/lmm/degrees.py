@@ -102,10 +102,12 @@ def angle_of(value: object) -> Angle | None:
                 return Angle(float("inf"), "", 0)
         case str() if len(value) <= 100:
             return angle(normalise(value)) or _not_finite(value)
-        case {"degrees": degrees}:
+        case dict():
             letter = value.get("direction") or value.get("hemisphere") or ""
-            minutes, seconds = value.get("minutes", 0), value.get("seconds", 0)
-            return angle(normalise(f"{degrees}° {minutes or 0}' {seconds or 0}\" {letter}"))
+            minutes, seconds = value.get("minutes") or 0, value.get("seconds") or 0
+            return angle(
+                normalise(f"{value.get('degrees')}° {minutes}' {seconds}\" {letter}"[:100])
+            )
         case _:
             return None
 

@@ -1,0 +1,248 @@
+"""The generator that asks a large multimodal model where a photo was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cachetools import TTLCache
+
+from geofix.engine.generators.lmm import picture
+from geofix.engine.generators.lmm.atlas import Atlas
+from geofix.engine.generators.lmm.breaker import Breaker, State
+from geofix.engine.generators.lmm.chat import Generation
+from geofix.engine.generators.lmm.outcome import Outcome
+from geofix.engine.generators.lmm.prompts import PROMPT_VERSION, ensemble
+from geofix.engine.generators.lmm.questions import (
+    Question,
+    Thumbnails,
+    gather_pictures,
+    questions,
+)
+from geofix.engine.generators.lmm.reading import Guess, Rejection, read
+from geofix.engine.generators.lmm.spending import Accounts, Amount, Means, Prices, Purse
+from geofix.engine.generators.lmm.votes import candidates
+from geofix.engine.types import Channel, Degradation, LmmCall, Proposal, Query
+from geofix.errors import InvalidOption
+from geofix.settings import Settings
+
+_THUMBNAILS_SHARE = 0.2
+"""Of the budget: pictures that take longer are left out."""
+_UNUSABLE = (Rejection.EMPTY, Rejection.NO_COORDINATES, Rejection.UNFINISHED)
+"""An endpoint that says nothing but these is no better than a broken one."""
+
+Reading = Guess | Rejection
+
+
+@dataclass(slots=True)
+class _Sample:
+    """What one question brought."""
+
+    question: Question
+    readings: list[Reading] = field(default_factory=list)
+    calls: list[LmmCall] = field(default_factory=list)
+    failures: list[Outcome] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        return self.question.prompt.n - len(self.readings)
+
+
+class LmmGenerator:
+    """Asks an ensemble of prompts in parallel and reads every generation.
+
+    Whatever the endpoint does, ``propose`` returns within its budget: with the candidates that
+    came in time, every call's cost, the rejected generations counted by reason, and the cause when
+    something is missing. Belongs to one event loop at a time.
+    """
+
+    def __init__(self, settings: Settings, thumbnails: Thumbnails | None = None) -> None:
+        """Take the settings' endpoint; opens no socket.
+
+        Raises InvalidOption when they name none, or one that cannot be used.
+        """
+        _check(settings)
+        # Not above: the SDK takes a second to import, and most processes never need it.
+        from geofix.engine.generators.lmm.asking import Asker  # noqa: PLC0415
+        from geofix.engine.generators.lmm.endpoint import Endpoint  # noqa: PLC0415
+
+        self.breaker = Breaker(settings.lmm_breaker_failures, settings.lmm_breaker_reset_s)
+        self._settings = settings
+        self._endpoint = Endpoint(settings)
+        self._asker = Asker(self._endpoint, settings)
+        self._thumbnails = thumbnails if settings.lmm_thumbnails else None
+        self._atlas = Atlas()
+        self._accounts = Accounts(
+            Amount(
+                settings.lmm_key_max_calls,
+                settings.lmm_key_max_tokens,
+                settings.lmm_key_max_cost_usd,
+            )
+        )
+        self._cache: TTLCache[str, tuple[Reading, ...]] = TTLCache(
+            maxsize=settings.lmm_cache_size, ttl=settings.lmm_cache_ttl_s
+        )
+        self._secret = secrets.token_bytes(32)
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, thumbnails: Thumbnails | None = None
+    ) -> LmmGenerator | None:
+        """The configured generator; None, and no SDK imported, when no model is configured."""
+        if not (settings.lmm_configured or settings.lmm_base_url):
+            return None
+        return cls(settings, thumbnails)
+
+    @property
+    def channel(self) -> Channel:
+        """Always ``lmm``."""
+        return Channel.LMM
+
+    @property
+    def budget_s(self) -> float:
+        """Wall-clock seconds; ``propose`` ends a little earlier."""
+        return self._settings.lmm_budget_s
+
+    @property
+    def available(self) -> bool:
+        """False while the circuit is open."""
+        return self.breaker.state is not State.OPEN
+
+    def affords(self, account: str = "") -> bool:
+        """Whether the budget of a caller's key still pays for one generation."""
+        settings = self._settings
+        tokens = picture.tokens(settings.lmm_image_side), settings.lmm_max_output_tokens
+        usd = Prices(settings.lmm_input_usd, settings.lmm_output_usd).of(*tokens)
+        return self._accounts.purse(account).affords(Amount(1, sum(tokens), usd))
+
+    async def propose(self, query: Query) -> Proposal:
+        """A candidate for every generation that holds a legal position."""
+        loop = asyncio.get_running_loop()
+        # The last moments are for reading: the caller stops waiting when the budget ends.
+        deadline = loop.time() + self.budget_s - min(0.05 * self.budget_s, 0.25)
+        try:
+            async with asyncio.timeout_at(deadline):
+                asked = await self._questions(query)
+        except TimeoutError:
+            return Proposal(Channel.LMM, degraded=(Degradation(Channel.LMM, "timeout"),))
+        settings = self._settings
+        limit = Amount(settings.lmm_max_calls, settings.lmm_max_tokens, settings.lmm_max_cost_usd)
+        means = Means(deadline, (Purse(limit), self._accounts.purse(query.account)))
+        samples: list[_Sample] = []
+        if self.breaker.state is not State.CLOSED:  # one question probes, the others wait for it
+            samples.append(await self._sample(asked.pop(0), query, means))
+        samples += await asyncio.gather(*(self._sample(one, query, means) for one in asked))
+        return self._proposal(samples)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._endpoint.close()
+
+    async def _questions(self, query: Query) -> list[Question]:
+        settings = self._settings
+        prompts = await asyncio.to_thread(ensemble, settings.lmm_prompts, query, self._atlas.place)
+        pictures = await gather_pictures(
+            prompts, self._thumbnails, _THUMBNAILS_SHARE * self.budget_s
+        )
+        return await asyncio.to_thread(
+            questions, prompts, query.photo, pictures, settings.lmm_image_side
+        )
+
+    async def _sample(self, question: Question, query: Query, means: Means) -> _Sample:
+        """All generations of one question: from the cache, in one call, or in as many as needed."""
+        sample = _Sample(question)
+        key = self._cache_key(question, query)
+        cached = self._cache.get(key)
+        if cached is not None:
+            sample.readings += cached
+            sample.calls.append(self._call(question, Outcome.CACHED, len(cached)))
+            return sample
+        if self._asker.takes_n or self.breaker.state is not State.CLOSED:
+            await self._ask(sample, sample.missing, means)
+        if not sample.failures and sample.missing:
+            await asyncio.gather(*(self._ask(sample, 1, means) for _ in range(sample.missing)))
+        useful = any(isinstance(reading, Guess) for reading in sample.readings)
+        if useful and not sample.missing and self._settings.lmm_cache_size:
+            self._cache[key] = tuple(sample.readings)
+        return sample
+
+    async def _ask(self, sample: _Sample, n: int, means: Means) -> None:
+        """Up to n generations more, if the circuit lets the call pass."""
+        permit = self.breaker.admit()
+        if permit is None:
+            sample.failures.append(Outcome.CIRCUIT_OPEN)
+            sample.calls.append(self._call(sample.question, Outcome.CIRCUIT_OPEN))
+            return
+        healthy: bool | None = None
+        try:
+            reply = await self._asker.ask(sample.question, n, means)
+            sample.calls += reply.calls
+            if reply.outcome is not Outcome.OK:
+                sample.failures.append(reply.outcome)
+                healthy = False if reply.outcome.blames_endpoint else None
+                return
+            readings = await asyncio.to_thread(self._read, reply.generations)
+            sample.readings += readings
+            healthy = not all(reading in _UNUSABLE for reading in readings)
+        finally:
+            self.breaker.settle(permit, healthy)
+
+    def _read(self, generations: Sequence[Generation]) -> list[Reading]:
+        return [
+            Rejection.REFUSAL
+            if generation.refused
+            else read(generation.text, finished=generation.finished, atlas=self._atlas)
+            for generation in generations
+        ]
+
+    def _call(self, question: Question, outcome: Outcome, generations: int = 0) -> LmmCall:
+        return LmmCall(self._settings.lmm_model, question.prompt.name, outcome, generations)
+
+    def _cache_key(self, question: Question, query: Query) -> str:
+        """Tells prompts about photos apart, and nobody which photos they were."""
+        settings, prompt = self._settings, question.prompt
+        content = (
+            *(query.photo.sha256, settings.lmm_image_side),
+            *(settings.lmm_base_url, settings.lmm_model, settings.lmm_max_output_tokens),
+            *(PROMPT_VERSION, prompt.style, prompt.text, prompt.n, prompt.temperature),
+            question.illustrated,
+        )
+        return hashlib.blake2b(repr(content).encode(), key=self._secret).hexdigest()
+
+    def _proposal(self, samples: Sequence[_Sample]) -> Proposal:
+        guesses: list[tuple[str, Guess]] = []
+        rejected: Counter[str] = Counter()
+        for sample in samples:
+            source = f"lmm:{self._settings.lmm_model}:{sample.question.prompt.name}"
+            for i, reading in enumerate(sample.readings):
+                if isinstance(reading, Guess):
+                    guesses.append((f"{source}:{i}", reading))
+                else:
+                    rejected[reading.value] += 1
+        causes = [failure.cause for sample in samples for failure in sample.failures]
+        if not guesses and not causes:
+            causes = ["failed"]  # it answered, and nothing of it can be used
+        return Proposal(
+            channel=Channel.LMM,
+            candidates=candidates(guesses, len(guesses) + rejected.total()),
+            calls=tuple(call for sample in samples for call in sample.calls),
+            rejected=dict(rejected),
+            degraded=tuple(Degradation(Channel.LMM, cause) for cause in dict.fromkeys(causes)),
+        )
+
+
+def _check(settings: Settings) -> None:
+    if not settings.lmm_configured:
+        raise InvalidOption(
+            "GEOFIX_LMM_MODEL must name a model, together with GEOFIX_LMM_BASE_URL or "
+            "GEOFIX_LMM_API_KEY."
+        )
+    if settings.lmm_base_url and not settings.lmm_base_url.startswith(("http://", "https://")):
+        raise InvalidOption("GEOFIX_LMM_BASE_URL must begin with http:// or https://.")
+    key = settings.lmm_api_key.get_secret_value()
+    if not (key.isascii() and key.isprintable()):
+        raise InvalidOption("GEOFIX_LMM_API_KEY holds characters that no key has.")
