@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from geofix.engine import answer, background, image, posterior, region, verify
+from geofix.engine import answer, background, image, models, posterior, region, verify
 from geofix.engine.encoder import Encoder, LocationEncoder
+from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.port import Gallery
+from geofix.engine.generators.attributes import AttributesGenerator, attribute_table
 from geofix.engine.generators.port import Generator
+from geofix.engine.generators.text import TextGenerator
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
     LEVELS_KM,
@@ -48,16 +52,61 @@ class Locator:
     def __init__(
         self,
         encoder: Encoder,
-        location_encoder: LocationEncoder,
-        galleries: Galleries,
+        directory: DataDirectory,
         generators: Sequence[Generator],
         settings: Settings,
     ) -> None:
         self.encoder = encoder
-        self.location_encoder = location_encoder
-        self.galleries = galleries
+        self.galleries = Galleries(directory)
+        self.ready = False
+        self._directory = directory
         self._generators = {str(g.channel): g for g in generators}
         self._settings = settings
+
+    @classmethod
+    async def open(cls, settings: Settings, *, role: str = "cli") -> Locator:
+        """An engine over the data directory of the settings.
+
+        With the role ``service`` it owns the directory at once and warms up; a command owns it
+        only where there is a gallery to read. Raises DataDirectoryBusy when another process owns
+        it, ModelUnavailable when the encoder cannot be loaded.
+        """
+        directory = DataDirectory(settings.data_dir)
+        if role == "service" or directory.names():
+            await asyncio.to_thread(directory.acquire, f"geofix {role}")
+        try:
+            card = models.find(settings.model, settings.data_dir)
+            encoder = await asyncio.to_thread(Encoder.load, card, settings.threads)
+            generators = [
+                TextGenerator(settings.text_budget_s),
+                AttributesGenerator(settings.attributes_budget_s),
+            ]
+            locator = cls(encoder, directory, generators, settings)
+            if role == "service":
+                await asyncio.to_thread(locator.warm_up)
+        except BaseException:
+            directory.release()
+            raise
+        locator.ready = True
+        return locator
+
+    @property
+    def encoder_name(self) -> str:
+        """Name of the model that turns photos into vectors."""
+        return self.encoder.name
+
+    @cached_property
+    def location_encoder(self) -> LocationEncoder:
+        """GeoCLIP's location encoder, loaded when it is first asked for."""
+        return LocationEncoder.load(threads=self._settings.threads)
+
+    def warm_up(self) -> None:
+        """Do now what the first photo would wait for; reading text warms up by itself."""
+        self.encoder.warm_up()
+        background.background(Filter())
+        background.cell_countries()
+        attribute_table()
+        reverse(0.0, 0.0)
 
     async def locate(
         self, data: bytes, options: LocateOptions, observe: Observer | None = None
@@ -72,7 +121,7 @@ class Locator:
         generators = self._chosen(options)
         photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
         embedding = await clock.stage("encode", asyncio.to_thread(self._encode, photo))
-        galleries = await self._open(options.galleries)
+        galleries, infos = await self._open(options.galleries)
         neighbours = await clock.stage(
             "search", _search(galleries, embedding, options), lambda found: {"found": len(found)}
         )
@@ -80,7 +129,6 @@ class Locator:
         if any(generator.channel in _READERS for generator in generators):
             query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
         proposals, degraded = await propose_all(generators, query, clock)
-        infos = tuple([await gallery.info() for gallery in galleries])
         return await clock.stage(
             "posterior",
             asyncio.to_thread(
@@ -99,7 +147,9 @@ class Locator:
 
     async def close(self) -> None:
         """Close the galleries and give the data directory back."""
+        self.ready = False
         await self.galleries.close()
+        self._directory.release()
 
     def _decode(self, data: bytes) -> Photo:
         return image.decode(data, target=self.encoder.decode_target)
@@ -124,9 +174,14 @@ class Locator:
             )
         return [self._generators[name] for name in self._generators if name in wanted]
 
-    async def _open(self, names: Sequence[str]) -> list[Gallery]:
-        opened = []
-        for name in names or (self._settings.gallery,):
+    async def _open(self, names: Sequence[str]) -> tuple[list[Gallery], tuple[GalleryInfo, ...]]:
+        opened: list[Gallery] = []
+        infos = []
+        for name in dict.fromkeys(names or (self._settings.gallery,)):
+            if name == self._settings.gallery and name not in self.galleries.names():
+                # Before the first build the configured gallery is empty, not an error.
+                infos.append(GalleryInfo(name, 0, self.encoder.name, self.encoder.dimension, 0))
+                continue
             gallery = await self.galleries.open(name)
             info = await gallery.info()
             if info.encoder != self.encoder.name:
@@ -135,7 +190,8 @@ class Locator:
                     f"{self.encoder.name!r}: rebuild the gallery or change GEOFIX_MODEL."
                 )
             opened.append(gallery)
-        return opened
+            infos.append(info)
+        return opened, tuple(infos)
 
     def _conclude(
         self,
