@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
-import numpy as np
-
-from geofix.engine import answer, background, image, models, posterior, region, verify
+from geofix.engine import answer, background, image, models, pooling, verify
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
@@ -20,7 +18,6 @@ from geofix.engine.generators.text import TextGenerator
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
     LEVELS_KM,
-    Candidate,
     Channel,
     Degradation,
     Embedding,
@@ -37,8 +34,7 @@ from geofix.engine.types import (
     Query,
 )
 from geofix.errors import Conflict, InvalidOption
-from geofix.geo.places import country_codes, reverse
-from geofix.geo.priors import earth
+from geofix.geo.places import reverse
 from geofix.settings import Settings
 
 _READING_PIXELS = 1280
@@ -203,8 +199,8 @@ class Locator:
         clock: Stopwatch,
     ) -> Prediction:
         trust = verify.Trust()
-        pool = _pool(verify.retrieved(query.neighbours, trust), proposals, query)
-        fused = _fuse(pool, proposals, query.filter, trust)
+        pool = pooling.gather(verify.retrieved(query.neighbours, trust), proposals, query)
+        fused = pooling.fuse(pool, proposals, query.filter, trust)
         best = fused.answer()
         profile = fused.profile(best)
         radius_90_km = profile.radius_km(0.9)
@@ -242,49 +238,6 @@ class Locator:
             ),
             timings_ms=clock.total(),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Every candidate that the filter leaves, with its country."""
-
-    candidates: tuple[Candidate, ...]
-    latlon: Float64Array
-    countries: tuple[str, ...]
-
-
-def _pool(retrieved: Sequence[Candidate], proposals: Sequence[Proposal], query: Query) -> _Pool:
-    proposed = [candidate for proposal in proposals for candidate in proposal.candidates]
-    candidates = [*retrieved, *proposed]
-    latlon = np.array([(c.lat, c.lon) for c in candidates], dtype=np.float64).reshape(-1, 2)
-    known = [neighbour.country for neighbour in query.neighbours]
-    known += country_codes(latlon[len(known) :])
-    inside = region.contains(query.filter, latlon, known)
-    kept = np.flatnonzero(inside)
-    return _Pool(tuple(candidates[i] for i in kept), latlon[kept], tuple(known[i] for i in kept))
-
-
-def _fuse(
-    pool: _Pool, proposals: Sequence[Proposal], where: Filter, trust: verify.Trust
-) -> posterior.Posterior:
-    """Candidates and prior, both weighed by what the clues say of countries and cells."""
-    prior = background.background(where)
-    land = earth()
-    cell_weight = np.zeros(len(land.cells))
-    country_weight: dict[str, float] = {}
-    for proposal in proposals:
-        if proposal.cells is not None:
-            cell_weight += proposal.cells
-        for code, weight in proposal.countries.items():
-            country_weight[code] = country_weight.get(code, 0.0) + weight
-    by_cell = [country_weight.get(code, 0.0) for code in background.cell_countries()]
-    by_candidate = np.array([country_weight.get(code, 0.0) for code in pool.countries])
-    odds = verify.log_odds(pool.candidates, trust) + by_candidate
-    if len(pool.candidates):
-        at = land.cells.locate(pool.latlon)
-        odds += np.where(at >= 0, cell_weight[at], 0.0)
-    widths = np.array([candidate.width_km for candidate in pool.candidates])
-    return posterior.mixture(pool.latlon, widths, odds, prior, (cell_weight + by_cell)[prior.cell])
 
 
 async def _search(
