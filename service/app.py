@@ -80,10 +80,18 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
 
     Raises DataDirectoryBusy when another process owns it, ModelUnavailable for a bad model.
     """
-    locator = await Locator.open(app.state.settings, role="service")
+    config: Settings = app.state.settings
+    locator = await Locator.open(config, role="service")
+    locator.announce(_address(config))
     running.attach(app, locator)
     try:
         yield
     finally:
         running.attach(app, None)
         await locator.close()
+
+
+def _address(config: Settings) -> str:
+    """Where processes of this machine reach the service."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104
+    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"

@@ -139,7 +139,11 @@ class Locator:
 
     async def embed_location(self, latlon: Float64Array) -> Float32Array:
         """float32 [N, 512]: location vectors of (lat, lon) [N, 2] in degrees."""
-        return await asyncio.to_thread(self.location_encoder.encode, latlon)
+        return await asyncio.to_thread(lambda: self.location_encoder.encode(latlon))
+
+    def announce(self, address: str) -> None:
+        """Tell other processes where the service around this engine answers."""
+        self._directory.announce(address)
 
     async def close(self) -> None:
         """Close the galleries and give the data directory back."""
