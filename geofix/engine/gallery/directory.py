@@ -50,7 +50,7 @@ class DataDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / "owner.lock")
+        self._lock = FileLock(path / "owner.lock", thread_local=False)
 
     def acquire(self, command: str, address: str = "", *, wait_s: float = _WAIT_S) -> None:
         """Become the owner. Raises DataDirectoryBusy, which says who is."""

@@ -15,12 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import qdrant_edge as qe
 
 from geofix.engine.gallery import optimizing
 from geofix.engine.gallery.edge_points import from_record, to_points
-from geofix.engine.gallery.edge_search import count, search
+from geofix.engine.gallery.edge_search import EXACT_FLOATS, count, search
 from geofix.engine.gallery.edge_shard import (
     KEYWORDS,
     current,
@@ -29,10 +28,16 @@ from geofix.engine.gallery.edge_shard import (
     open_shard,
     remove_others,
 )
+from geofix.engine.gallery.records import require_vector
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 from geofix.errors import InvalidOption
 
 T = TypeVar("T")
+
+_UNINDEXED = 20_000
+"""Points written since the last optimisation that start another one in the background."""
+_VECTORS = 2
+"""Vectors of a point, each of which Edge counts when it is indexed."""
 
 _WRITE_BATCH = 64
 """Points written at once: searches wait for that long, about 10 ms at 1280 dimensions."""
@@ -41,28 +46,42 @@ _WRITE_BATCH = 64
 class EdgeGallery:
     """One version of a gallery, embedded in this process; implements ``port.Gallery``."""
 
-    def __init__(self, directory: Path, shard: qe.EdgeShard, info: GalleryInfo) -> None:
+    def __init__(
+        self, directory: Path, shard: qe.EdgeShard, info: GalleryInfo, exact_floats: int
+    ) -> None:
         self._directory = directory
         self._shard = shard
         self._info = info
+        self._exact_floats = exact_floats
         # Edge holds the interpreter's lock in every call, so one thread loses nothing, and gives
         # each call a shard that nobody is exchanging.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"gallery-{info.name}")
         self._writing = asyncio.Lock()
         self._optimizing = asyncio.Lock()
         self._since_copy: list[qe.UpdateOperation] | None = None
+        self._background: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
-        cls, directory: Path, *, name: str, encoder: str, dimension: int, version: int = 1
+        cls,
+        directory: Path,
+        *,
+        name: str,
+        encoder: str,
+        dimension: int,
+        version: int = 1,
+        exact_floats: int = EXACT_FLOATS,
     ) -> EdgeGallery:
         """Open the gallery in ``directory``, or make an empty one there.
+
+        Where a search without a filter has at most ``exact_floats`` numbers to compare, it
+        compares them all, and there is nothing to optimise.
 
         Raises Unavailable when the shard is damaged or another process has it open.
         """
         info = GalleryInfo(name, version, encoder, dimension, count=0)
         shard = await asyncio.to_thread(open_shard, directory, dimension)
-        return cls(directory, shard, info)
+        return cls(directory, shard, info, exact_floats)
 
     async def info(self) -> GalleryInfo:
         """Name, version, encoder and present count."""
@@ -73,11 +92,13 @@ class EdgeGallery:
     async def upsert(self, points: Sequence[Point]) -> None:
         """Add points, replacing those with the same id; written to the WAL when it returns."""
         for point in points:
-            self._check(point.image)
+            require_vector(point.image, self._info.dimension)
         async with self._writing:
             for start in range(0, len(points), _WRITE_BATCH):
                 batch = points[start : start + _WRITE_BATCH]
                 await self._write(qe.UpdateOperation.upsert_points(to_points(batch)))
+        if not self._optimizing.locked() and await self._unindexed() > _UNINDEXED:
+            self._background = asyncio.create_task(self.optimize())
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Remove points; returns how many were there."""
@@ -97,13 +118,14 @@ class EdgeGallery:
     async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
         """The k most similar points that pass the filter, best first.
 
-        Exact with a filter up to 256 million numbers to compare and without one up to 16 million;
-        beyond that by the graph over int8 vectors, with the best rescored.
+        See ``edge_search`` for when it compares one by one and when it uses the graph.
         """
-        self._check(vector)
+        require_vector(vector, self._info.dimension)
         if k < 1:
             return []
-        return await self._call(lambda shard: search(shard, vector, k, where, self._info.name))
+        return await self._call(
+            lambda shard: search(shard, vector, k, where, self._info.name, self._exact_floats)
+        )
 
     async def count(self, where: Filter | None = None) -> int:
         """How many points pass the filter."""
@@ -133,11 +155,6 @@ class EdgeGallery:
         async for page in self._pages(batch, None, payload=True, vectors=True):
             yield [from_record(record) for record in page]
 
-    async def unindexed(self) -> int:
-        """Points that searches compare one by one until the next optimisation."""
-        info = await self._call(lambda shard: shard.info())
-        return max(0, info.points_count - info.indexed_vectors_count)
-
     async def optimize(self) -> None:
         """Build the graph and the int8 vectors; searches and writes go on meanwhile.
 
@@ -145,6 +162,8 @@ class EdgeGallery:
         it takes the shard's place. Cut off at any moment, the old shard stays in use.
         """
         async with self._optimizing:
+            if await self._unindexed() == 0:
+                return
             path = self._directory / uuid.uuid4().hex
             try:
                 await self._copy(path)
@@ -156,9 +175,18 @@ class EdgeGallery:
 
     async def close(self) -> None:
         """Flush and close the shard."""
+        if self._background is not None:
+            self._background.cancel()
         async with self._optimizing, self._writing:
             await self._call(_flush_and_close)
             self._thread.shutdown()
+
+    async def _unindexed(self) -> int:
+        """Points that would be searched faster after an optimisation."""
+        info = await self._call(lambda shard: shard.info())
+        if info.points_count * self._info.dimension <= self._exact_floats:
+            return 0
+        return max(0, info.points_count - info.indexed_vectors_count // _VECTORS)
 
     async def _copy(self, path: Path) -> None:
         async with self._writing:
@@ -197,13 +225,6 @@ class EdgeGallery:
                 yield page
             if offset is None:
                 return
-
-    def _check(self, vector: Float32Array) -> None:
-        if vector.shape != (self._info.dimension,) or not np.isfinite(vector).all():
-            raise InvalidOption(
-                f"Gallery {self._info.name!r} takes vectors of {self._info.dimension} finite "
-                f"numbers, not {vector.shape}."
-            )
 
 
 def _flush_and_close(shard: qe.EdgeShard) -> None:

@@ -12,7 +12,7 @@ from geofix.engine.gallery.edge_points import conditions_filter, to_neighbour
 from geofix.engine.region import contains
 from geofix.engine.types import Filter, Float32Array, Neighbour
 
-_EXACT_FLOATS = 16_000_000
+EXACT_FLOATS = 16_000_000
 """Numbers that a search without a filter compares one by one: 3 ms. Beyond, it uses the graph."""
 _EXACT_FILTERED_FLOATS = 256_000_000
 """The same with a filter, where the graph may be cut into pieces: 60 ms."""
@@ -21,7 +21,12 @@ _EF = 512
 
 
 def search(
-    shard: qe.EdgeShard, vector: Float32Array, k: int, where: Filter, gallery: str
+    shard: qe.EdgeShard,
+    vector: Float32Array,
+    k: int,
+    where: Filter,
+    gallery: str,
+    exact_floats: int = EXACT_FLOATS,
 ) -> list[Neighbour]:
     """The k most similar points that pass the filter, best first.
 
@@ -31,7 +36,7 @@ def search(
     condition = conditions_filter(conditions(where))
     query = qe.Query.Nearest(vector.tolist(), using="image")
     matching = shard.count(qe.CountRequest(exact=False, filter=condition))
-    limit = _EXACT_FLOATS if condition is None else _EXACT_FILTERED_FLOATS
+    limit = exact_floats if condition is None else _EXACT_FILTERED_FLOATS
     exact = matching * len(vector) <= limit
     wanted = 2 * k if draws_area(where) else k
     while True:

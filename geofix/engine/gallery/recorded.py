@@ -48,19 +48,14 @@ class RecordedGallery:
         """Add points, replacing those with the same id; on the disk when it returns."""
         if not points:
             return
-        async with self._writing:
-            await asyncio.to_thread(self._ledger.upsert, points)
-            await self._index.upsert(points)
-            if self._ledger.log_bytes > max(_COMPACT_BYTES, self._ledger.manifest_bytes):
-                await asyncio.to_thread(self._ledger.compact)
+        # Whoever asked may give up waiting; ledger and index must still agree.
+        await asyncio.shield(self._upsert(points))
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Remove points; returns how many were there. Gone from the disk when it returns."""
         if not ids:
             return 0
-        async with self._writing:
-            await asyncio.to_thread(self._ledger.delete, ids)
-            return await self._index.delete(ids)
+        return await asyncio.shield(self._delete(ids))
 
     async def get(self, ids: Sequence[str]) -> list[Point]:
         """The points that exist, in the order asked."""
@@ -103,6 +98,18 @@ class RecordedGallery:
             self._closed = True
             await self._index.close()
             self._ledger.close()
+
+    async def _upsert(self, points: Sequence[Point]) -> None:
+        async with self._writing:
+            await asyncio.to_thread(self._ledger.upsert, points)
+            await self._index.upsert(points)
+            if self._ledger.log_bytes > max(_COMPACT_BYTES, self._ledger.manifest_bytes):
+                await asyncio.to_thread(self._ledger.compact)
+
+    async def _delete(self, ids: Sequence[str]) -> int:
+        async with self._writing:
+            await asyncio.to_thread(self._ledger.delete, ids)
+            return await self._index.delete(ids)
 
 
 async def _rebuild(index: Gallery, ledger: Ledger) -> None:

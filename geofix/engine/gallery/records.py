@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from geofix.engine.types import Float32Array, Point
+from geofix.errors import InvalidOption
 
 GPS_DIMENSION = 512
 TEXT_FIELDS = (
@@ -48,8 +49,19 @@ def schema(dimension: int) -> pa.Schema:
     return pa.schema([pa.field(name, kind, name == "gps") for name, kind in types.items()])
 
 
+def require_vector(vector: Float32Array, dimension: int) -> None:
+    """Raise InvalidOption unless ``vector`` has ``dimension`` finite numbers."""
+    if vector.shape != (dimension,) or not np.isfinite(vector).all():
+        raise InvalidOption(
+            f"The gallery takes vectors of {dimension} finite numbers; this one has the shape "
+            f"{vector.shape}, or numbers that are not finite."
+        )
+
+
 def to_batch(points: Sequence[Point], dimension: int) -> pa.RecordBatch:
-    """One row for each point, in order."""
+    """One row for each point, in order. Raises InvalidOption for a vector that does not fit."""
+    for point in points:
+        require_vector(point.image, dimension)
     columns = schema(dimension)
     return pa.RecordBatch.from_arrays(
         [
