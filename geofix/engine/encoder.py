@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 LOCATION_BATCH = 2048
 """Coordinates encoded at once: hidden layers of 8 MB each."""
-TEST_POINT = np.array([[48.8584, 2.2945]])
+REFERENCE_POINT = np.array([[48.8584, 2.2945]])
+LONGEST_ASPECT = 8
+"""Of what is looked at of a panorama; models crop its middle square anyway."""
 FINGERPRINT_PARTS = 16
 REFERENCE_TOLERANCE = 1e-3
 """Of one part of a fingerprint, between processors and versions of the runtime."""
@@ -70,11 +72,6 @@ class Encoder:
 
     @property
     def decode_target(self) -> int:
-        """Shortest side in pixels that a photo needs: twice the input, for the model's resize."""
-        return 2 * max(self._preprocessing.crop)
-
-    @property
-    def decode_target(self) -> int:
         """Shortest side that a photo is to be decoded at: twice what the model resizes it to.
 
         At 1 times the difference to a full decoding shows (42 dB); at 2 times it is 52 dB.
@@ -103,7 +100,7 @@ class Encoder:
 
     def warm_up(self) -> None:
         """Run once on a generated picture, so that the first photo does not pay for set-up."""
-        self.encode([test_picture()])
+        self.encode([reference_picture()])
 
     def class_names(self) -> tuple[str, ...]:
         """Names of the class head's outputs in order; empty for models without one."""
@@ -114,7 +111,7 @@ class Encoder:
 
     def check(self) -> float:
         """Largest difference from the card's reference fingerprint; see ``REFERENCE_TOLERANCE``."""
-        return _difference(self.encode([test_picture()])[0].vector, self.card)
+        return _difference(self.encode([reference_picture()])[0].vector, self.card)
 
 
 class LocationEncoder:
@@ -164,40 +161,35 @@ class LocationEncoder:
 
     def check(self) -> float:
         """Largest difference from the card's reference fingerprint; see ``REFERENCE_TOLERANCE``."""
-        return _difference(self.encode(TEST_POINT)[0], self.card)
+        return _difference(self.encode(REFERENCE_POINT)[0], self.card)
 
 
 def preprocess(pixels: UInt8Array, how: Preprocessing) -> Float32Array:
-    """uint8 [height, width, 3] → float32 [3, crop height, crop width].
-
-    Resizing and cropping are one step: only the part that is kept is computed, so a picture one
-    pixel wide and a million high costs no more than another.
-    """
+    """uint8 [height, width, 3] → float32 [3, crop height, crop width], as the model's own code."""
     height, width = pixels.shape[:2]
     if isinstance(how.resize, int):
+        # Otherwise a picture one pixel high would be resized to millions of columns.
         shortest = min(height, width)
+        pixels = _centre(pixels, LONGEST_ASPECT * shortest, LONGEST_ASPECT * shortest)
+        height, width = pixels.shape[:2]
         resized = (how.resize * height // shortest, how.resize * width // shortest)
     else:
         resized = how.resize
-    crop_height, crop_width = how.crop
-    top, left = (resized[0] - crop_height) // 2, (resized[1] - crop_width) // 2
-    y, x = height / resized[0], width / resized[1]
-    box = (
-        left * x,
-        top * y,
-        min((left + crop_width) * x, float(width)),
-        min((top + crop_height) * y, float(height)),
-    )
-    picture = Image.fromarray(pixels).resize(
-        (crop_width, crop_height), FILTERS[how.resampling], box=box
-    )
-    values = np.asarray(picture, dtype=np.float32) / np.float32(255)
+    picture = Image.fromarray(pixels).resize(resized[::-1], FILTERS[how.resampling])
+    values = _centre(np.asarray(picture), *how.crop).astype(np.float32) / np.float32(255)
     values -= np.array(how.mean, dtype=np.float32)
     values /= np.array(how.std, dtype=np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
-def test_picture() -> Photo:
+def _centre(pixels: UInt8Array, height: int, width: int) -> UInt8Array:
+    """The middle of a picture, at most ``height`` by ``width`` pixels."""
+    top = max(0, (pixels.shape[0] - height) // 2)
+    left = max(0, (pixels.shape[1] - width) // 2)
+    return pixels[top : top + height, left : left + width]
+
+
+def reference_picture() -> Photo:
     """A generated picture, the same everywhere: waves of three lengths, one for each channel."""
     y, x = np.mgrid[0:320, 0:480]
     waves = [np.sin(2 * math.pi * (x * (i + 1) / 97 + y * (3 - i) / 61)) for i in range(3)]

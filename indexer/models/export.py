@@ -77,9 +77,9 @@ def with_reference(card: ModelCard) -> ModelCard:
     """The card with what its model now makes of the generated input."""
     loaded = encoder.load(card)
     if isinstance(loaded, encoder.Encoder):
-        vector = loaded.encode([encoder.test_picture()])[0].vector
+        vector = loaded.encode([encoder.reference_picture()])[0].vector
     else:
-        vector = loaded.encode(encoder.TEST_POINT)[0]
+        vector = loaded.encode(encoder.REFERENCE_POINT)[0]
     return replace(card, reference=encoder.fingerprint(vector))
 
 
