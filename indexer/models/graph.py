@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -25,7 +26,7 @@ def write(
     constants. Names of source files, line numbers and versions are stripped, so that the same
     weights give the same bytes on every machine.
     """
-    with contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+    with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
             (example,),
@@ -48,6 +49,20 @@ def write(
     (path.parent / data).unlink(missing_ok=True)  # onnx appends to a file that is there
     onnx.save_model(model, path, save_as_external_data=True, location=data)
     return (path.name, data)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's remarks on libraries that no model here needs, and on itself."""
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registration.level
+    registration.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        registration.setLevel(level)
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -233,7 +233,7 @@ def test_likeness_falls_with_distance(location: LocationEncoder) -> None:
     here = location.encode(places)
     likeness = []
     for km in (1, 25, 200, 2500):
-        north = places + (km / 111.2, 0.0)
+        north = np.add(places, (km / 111.2, 0.0))
         likeness.append(float((here * location.encode(north)).sum(axis=1).mean()))
     assert likeness == sorted(likeness, reverse=True)
     assert likeness[0] > 0.9
