@@ -7,6 +7,7 @@ one beside it and moves the name. A shard has one owner process.
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -30,9 +31,11 @@ from geofix.engine.gallery.edge_shard import (
 )
 from geofix.engine.gallery.records import require_vector
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
-from geofix.errors import InvalidOption
+from geofix.errors import GeofixError, InvalidOption
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _UNINDEXED = 20_000
 """Points written since the last optimisation that start another one in the background."""
@@ -98,7 +101,7 @@ class EdgeGallery:
                 batch = points[start : start + _WRITE_BATCH]
                 await self._write(qe.UpdateOperation.upsert_points(to_points(batch)))
         if not self._optimizing.locked() and await self._unindexed() > _UNINDEXED:
-            self._background = asyncio.create_task(self.optimize())
+            self._background = asyncio.create_task(self._optimize_quietly())
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Remove points; returns how many were there."""
@@ -180,6 +183,12 @@ class EdgeGallery:
         async with self._optimizing, self._writing:
             await self._call(_flush_and_close)
             self._thread.shutdown()
+
+    async def _optimize_quietly(self) -> None:
+        try:
+            await self.optimize()
+        except GeofixError as error:  # searches only stay as slow as they were
+            log.warning("%s", error)
 
     async def _unindexed(self) -> int:
         """Points that would be searched faster after an optimisation."""

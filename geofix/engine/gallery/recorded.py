@@ -23,6 +23,8 @@ class RecordedGallery:
     def __init__(self, index: Gallery, ledger: Ledger) -> None:
         self._index = index
         self._ledger = ledger
+        self.ingesting = asyncio.Lock()
+        """Held from looking for a photo in the gallery until it is written."""
         self._writing = asyncio.Lock()
         self._closed = False
 

@@ -1,0 +1,140 @@
+"""Where ``geofix index`` works: on the data directory, or through the service that owns it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import httpx
+
+from geofix.cli.engines import RefusedError
+from geofix.cli.remote_ingest import RemoteIngest, answer
+from geofix.engine import models
+from geofix.engine.encoder import Encoder, LocationEncoder
+from geofix.engine.gallery.directory import DataDirectory
+from geofix.engine.gallery.galleries import Galleries
+from geofix.engine.gallery.ingest import Ingest, Offer, Outcome
+from geofix.engine.gallery.records import point_id
+from geofix.settings import Settings
+from indexer.galleries.build import Report, build
+from service.galleries.schemas import GalleryDescription, Removed
+
+_DECODERS = 4
+_PATIENCE_S = 120.0
+
+Progress = Callable[[Outcome], None]
+
+
+class Target(Protocol):
+    """A gallery that commands read and change."""
+
+    async def build(
+        self, offers: Iterable[Offer | Outcome], report: Report, progress: Progress
+    ) -> None:
+        """Take photos in; the gallery is made when there is none of its name."""
+        ...
+
+    async def remove(self, keys: Sequence[str]) -> list[str]:
+        """Remove photos; returns the keys that were there. Raises NotFound without a gallery."""
+        ...
+
+    async def remove_contributor(self, contributor: str) -> int:
+        """Remove a contributor's photos; returns how many. Raises NotFound without a gallery."""
+        ...
+
+    async def describe(self) -> GalleryDescription:
+        """What the gallery holds. Raises NotFound where there is none."""
+        ...
+
+
+@asynccontextmanager
+async def target(settings: Settings, gallery: str, command: str) -> AsyncIterator[Target]:
+    """The gallery of this name, wherever it is to be had.
+
+    Raises DataDirectoryBusy when a process other than a service owns the data directory.
+    """
+    directory = DataDirectory(settings.data_dir)
+    directory.gallery(gallery)  # refuses a bad name before anything is opened
+    owner = directory.owner()
+    if owner is not None and owner.address:
+        async with httpx.AsyncClient(base_url=owner.address, timeout=_PATIENCE_S) as client:
+            yield _Remote(client, gallery)
+        return
+    directory.acquire(command)
+    galleries = Galleries(directory)
+    try:
+        yield _Local(galleries, gallery, settings)
+    finally:
+        await galleries.close()
+        directory.release()
+
+
+class _Local:
+    def __init__(self, galleries: Galleries, name: str, settings: Settings) -> None:
+        self._galleries = galleries
+        self._name = name
+        self._settings = settings
+
+    async def build(
+        self, offers: Iterable[Offer | Outcome], report: Report, progress: Progress
+    ) -> None:
+        card = models.find(self._settings.model, self._settings.data_dir)
+        encoder = Encoder.load(card, self._settings.threads)
+        locations = LocationEncoder.load(threads=self._settings.threads)
+        gallery = await self._galleries.create(self._name, encoder.name, encoder.dimension)
+        with ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode") as decoders:
+            ingest = Ingest(gallery, self._name, encoder, locations, decoders)
+            await build(offers, ingest, report, progress)
+        await gallery.compact()
+        await gallery.optimize()
+
+    async def remove(self, keys: Sequence[str]) -> list[str]:
+        gallery = await self._galleries.open(self._name)
+        held = await gallery.get([point_id(self._name, key) for key in keys])
+        await gallery.delete([point.id for point in held])
+        return [point.key for point in held]
+
+    async def remove_contributor(self, contributor: str) -> int:
+        gallery = await self._galleries.open(self._name)
+        return await gallery.delete(list(await gallery.ids_by("contributor", [contributor])))
+
+    async def describe(self) -> GalleryDescription:
+        return await GalleryDescription.read(await self._galleries.open(self._name))
+
+
+class _Remote:
+    def __init__(self, client: httpx.AsyncClient, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._path = f"/v1/galleries/{name}"
+
+    async def build(
+        self, offers: Iterable[Offer | Outcome], report: Report, progress: Progress
+    ) -> None:
+        await build(offers, RemoteIngest(self._client, self._name), report, progress)
+
+    async def remove(self, keys: Sequence[str]) -> list[str]:
+        await self.describe()  # tells a missing gallery from a missing photo
+        removed = []
+        for key in keys:
+            id_ = point_id(self._name, key)
+            try:
+                await answer(self._client, "DELETE", f"{self._path}/photos/{id_}")
+            except RefusedError as error:
+                if error.problem.get("status") != 404:
+                    raise
+            else:
+                removed.append(key)
+        return removed
+
+    async def remove_contributor(self, contributor: str) -> int:
+        response = await answer(
+            self._client, "DELETE", f"{self._path}/photos", params={"contributor": contributor}
+        )
+        return Removed.model_validate_json(response.content).removed
+
+    async def describe(self) -> GalleryDescription:
+        response = await answer(self._client, "GET", self._path)
+        return GalleryDescription.model_validate_json(response.content)

@@ -1,0 +1,281 @@
+"""``geofix index``: build and change galleries of geotagged photos."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from geofix.cli.gallery_targets import Target, target
+from geofix.engine.gallery.ingest import Offer, Status
+from geofix.errors import GeofixError
+from geofix.settings import settings
+from indexer.galleries.build import Report
+from indexer.galleries.sources import Defaults, Source, open_source
+from service.galleries.schemas import GalleryDescription
+
+T = TypeVar("T")
+
+_ERR = Console(stderr=True, highlight=False)
+_OUT = Console(highlight=False)
+_SHOWN = 20
+"""Skipped photos that the printed report names; ``--json`` names them all."""
+_INTERRUPTED = 130
+
+_GALLERY = click.option(
+    "--gallery", metavar="NAME", help="Name of the gallery [default: GEOFIX_GALLERY or 'default']."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_SOURCE = click.option("--source", default="", help="Where the photos come from.")
+_CONTRIBUTOR = click.option("--contributor", default="", help="Whose photos they are.")
+_LICENCE = click.option(
+    "--licence", "--license", "licence", default="", help="SPDX identifier of their licence."
+)
+
+
+@click.group()
+def index() -> None:
+    """Build and change galleries of geotagged photos.
+
+    Where a service owns the data directory, the commands go through it.
+    """
+
+
+@index.command("build")
+@click.argument("source_path", metavar="SOURCE", type=click.Path(path_type=Path))
+@_GALLERY
+@_SOURCE
+@_CONTRIBUTOR
+@_LICENCE
+@click.option(
+    "--prefix", default="", help="Put before file names to make keys [default: the folder's name]."
+)
+@_JSON
+def build_command(
+    source_path: Path,
+    gallery: str | None,
+    source: str,
+    contributor: str,
+    licence: str,
+    prefix: str,
+    as_json: bool,
+) -> None:
+    """Fill a gallery from SOURCE.
+
+    SOURCE is a folder of photos with EXIF positions, a CSV or Parquet file with the columns file,
+    lat and lon (and optionally id, country, source, contributor, licence, captured_at and uri), or
+    a folder that holds such an index.csv.
+
+    Cut off at any moment, the same command goes on where it stopped. Options hold where the source
+    says nothing itself.
+
+    Exit status: 0 when the gallery holds photos of the source (the report names those that were
+    skipped), 1 when it holds none of them or something failed, 2 for a wrong option, 130 when
+    stopped by Ctrl-C.
+    """
+    opened = _told(lambda: open_source(source_path, Defaults(source, contributor, licence, prefix)))
+    _take(opened, gallery, as_json, f"geofix index build {source_path.name}")
+
+
+@index.command("add")
+@click.argument(
+    "photos",
+    nargs=-1,
+    required=True,
+    metavar="PHOTO...",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+)
+@click.option("--lat", type=click.FloatRange(-90, 90), help="Latitude [default: from EXIF].")
+@click.option("--lon", type=click.FloatRange(-180, 180), help="Longitude [default: from EXIF].")
+@click.option("--key", default="", help="Name of the one PHOTO [default: folder and file name].")
+@_GALLERY
+@_SOURCE
+@_CONTRIBUTOR
+@_LICENCE
+@click.option("--captured-at", default="", metavar="ISO8601", help="When they were taken.")
+@_JSON
+def add_command(
+    photos: tuple[Path, ...],
+    lat: float | None,
+    lon: float | None,
+    key: str,
+    gallery: str | None,
+    source: str,
+    contributor: str,
+    licence: str,
+    captured_at: str,
+    as_json: bool,
+) -> None:
+    """Add each PHOTO, or replace the one of the same key. Exit status as for build."""
+    if (lat is None) != (lon is None):
+        raise click.UsageError("Give both --lat and --lon, or neither.")
+    if key and len(photos) > 1:
+        raise click.UsageError("--key names one photo.")
+
+    def offers() -> Iterator[Offer]:
+        for path in photos:
+            full = path.resolve()
+            yield Offer(
+                key=key or f"{full.parent.name}/{full.name}",
+                read=full.read_bytes,
+                position=None if lat is None or lon is None else (lat, lon),
+                source=source,
+                contributor=contributor,
+                licence=licence,
+                captured_at=captured_at,
+                uri=full.as_uri(),
+            )
+
+    _take(Source(len(photos), offers()), gallery, as_json, "geofix index add")
+
+
+@index.command("remove")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--contributor", help="Remove all photos of this contributor.")
+@_GALLERY
+@_JSON
+def remove_command(
+    keys: tuple[str, ...], contributor: str | None, gallery: str | None, as_json: bool
+) -> None:
+    """Remove photos by KEY, or all of a contributor's.
+
+    Exit status: 0 when everything named is gone, 1 when some KEY was not there.
+    """
+    if bool(keys) == bool(contributor):
+        raise click.UsageError("Name the photos by KEY, or give --contributor.")
+
+    async def remove(chosen: Target) -> tuple[int, list[str]]:
+        if contributor:
+            return await chosen.remove_contributor(contributor), []
+        removed = await chosen.remove(keys)
+        return len(removed), [key for key in keys if key not in removed]
+
+    count, missing = _on(gallery, "geofix index remove", remove)
+    if as_json:
+        click.echo(json.dumps({"removed": count, "missing": missing}, ensure_ascii=False))
+    else:
+        _OUT.print(f"{count} removed.")
+        for key in missing:
+            _ERR.print(f"There is no photo {key!r}.", markup=False)
+    if missing:
+        raise SystemExit(1)
+
+
+@index.command("stats")
+@_GALLERY
+@_JSON
+def stats_command(gallery: str | None, as_json: bool) -> None:
+    """Say what a gallery is and holds."""
+    described = _on(gallery, "geofix index stats", lambda chosen: chosen.describe())
+    if as_json:
+        click.echo(described.model_dump_json(indent=2))
+        return
+    _OUT.print(
+        f"Gallery {described.name}, version {described.version}: {described.count} photos, "
+        f"encoder {described.encoder} ({described.dimension} dimensions)"
+    )
+    for title in ("countries", "sources", "licences", "contributors"):
+        _OUT.print(_counts(title, described), markup=False)
+
+
+def _take(source: Source, gallery: str | None, as_json: bool, command: str) -> None:
+    """Take a source into a gallery and report; ends the process with the exit status."""
+    report, started = Report(), time.monotonic()
+    interrupted = False
+
+    async def take(chosen: Target) -> GalleryDescription:
+        with _progress() as bar:
+            task = bar.add_task("Indexing", total=source.total)
+            await chosen.build(source.offers, report, lambda _: bar.advance(task))
+        return await chosen.describe()
+
+    held: int | None = None
+    try:
+        held = _on(gallery, command, take).count
+    except KeyboardInterrupt:
+        interrupted = True
+    seconds = time.monotonic() - started
+    name = gallery or settings().gallery
+    if as_json:
+        click.echo(json.dumps(_document(report, name, held, seconds, interrupted), indent=2))
+    else:
+        _print(report, name, held, seconds)
+    if interrupted:
+        _ERR.print("Stopped. What is counted is kept; the same command goes on from there.")
+        raise SystemExit(_INTERRUPTED)
+    if not report.usable:
+        raise SystemExit(1)
+
+
+def _on(gallery: str | None, command: str, work: Callable[[Target], Coroutine[None, None, T]]) -> T:
+    async def run() -> T:
+        config = settings()
+        async with target(config, gallery or config.gallery, command) as chosen:
+            return await work(chosen)
+
+    return _told(lambda: asyncio.run(run()))
+
+
+def _told(work: Callable[[], T]) -> T:
+    """The result; a deliberate error becomes a message and exit status 1."""
+    try:
+        return work()
+    except GeofixError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=_ERR,
+        disable=not _ERR.is_terminal,
+    )
+
+
+def _document(
+    report: Report, gallery: str, held: int | None, seconds: float, interrupted: bool
+) -> dict[str, object]:
+    return {
+        "gallery": gallery,
+        "photos_in_gallery": held,
+        **{str(status): report.counts[status] for status in Status},
+        "skipped": [
+            {"key": o.key, "status": str(o.status), "reason": o.reason} for o in report.skipped
+        ],
+        "interrupted": interrupted,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _print(report: Report, gallery: str, held: int | None, seconds: float) -> None:
+    counts = ", ".join(f"{report.counts[s]} {s}" for s in Status if report.counts[s])
+    in_all = "" if held is None else f" It holds {held} photos."
+    _OUT.print(f"Gallery {gallery}: {counts or 'nothing done'} in {seconds:.1f} s.{in_all}")
+    if not report.skipped:
+        return
+    table = Table("Skipped", "Status", "Reason", box=None, pad_edge=False)
+    for outcome in report.skipped[:_SHOWN]:
+        table.add_row(*(escape(part) for part in (outcome.key, outcome.status, outcome.reason)))
+    _OUT.print(table)
+    more = report.counts[Status.DUPLICATE] + report.counts[Status.REFUSED] - _SHOWN
+    if more > 0:
+        _OUT.print(f"… and {more} more; --json names them.")
+
+
+def _counts(title: str, described: GalleryDescription) -> str:
+    counts: dict[str, int] = getattr(described, title)
+    parts = [f"{value} {count}" for value, count in list(counts.items())[:_SHOWN]]
+    more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+    return f"{title}: {', '.join(parts) or 'none named'}{more}"

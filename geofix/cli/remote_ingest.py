@@ -1,0 +1,116 @@
+"""Photos into a gallery through the service that owns it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from geofix.cli.engines import RefusedError
+from geofix.engine import image
+from geofix.engine.gallery.ingest import Offer, Outcome, refused
+from geofix.errors import InvalidCoordinate, Unavailable, UnreadablePhoto
+from service.galleries.schemas import PhotoOutcome
+
+_TRIES = 8
+_ABOUT_THE_PHOTO = frozenset({400, 409, 413, 415, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    key: str
+    data: bytes
+    fields: Mapping[str, str]
+
+
+class RemoteIngest:
+    """As ``Ingest``, over HTTP: the service checks, decodes, encodes and writes."""
+
+    def __init__(self, client: httpx.AsyncClient, gallery: str) -> None:
+        self._client = client
+        self._path = f"/v1/galleries/{gallery}/photos"
+
+    async def prepare(self, offers: Sequence[Offer]) -> list[_Upload | Outcome]:
+        """Read the files."""
+        return list(await asyncio.gather(*(asyncio.to_thread(_read, offer) for offer in offers)))
+
+    async def commit(self, batch: Sequence[_Upload | Outcome]) -> list[Outcome]:
+        """Send them one after the other, so that of equal files the first is kept."""
+        return [entry if isinstance(entry, Outcome) else await self._send(entry) for entry in batch]
+
+    async def _send(self, upload: _Upload) -> Outcome:
+        try:
+            response = await answer(
+                self._client,
+                "POST",
+                self._path,
+                files={"photo": ("photo", upload.data)},
+                data=upload.fields,
+            )
+        except RefusedError as error:
+            if error.problem.get("status") not in _ABOUT_THE_PHOTO:
+                raise
+            return refused(upload.key, error)
+        done = PhotoOutcome.model_validate_json(response.content)
+        return Outcome(done.key, done.status, done.id, done.reason)
+
+
+async def answer(
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    data: Mapping[str, str] | None = None,
+    files: Mapping[str, tuple[str, bytes]] | None = None,
+) -> httpx.Response:
+    """The service's answer, asked again while it is busy.
+
+    Raises RefusedError for a problem it answers with, Unavailable when it does not answer.
+    """
+    for attempt in range(_TRIES):
+        try:
+            response = await client.request(method, path, params=params, data=data, files=files)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"The service at {client.base_url} owns the data directory and does not answer "
+                f"({type(error).__name__}). Wait for it, or stop it."
+            ) from error
+        if response.status_code != 503 or attempt == _TRIES - 1:
+            break
+        await asyncio.sleep(float(response.headers.get("Retry-After", "1")))
+    if response.is_success:
+        return response
+    try:
+        raise RefusedError(response.json())
+    except ValueError as error:
+        raise Unavailable("What the service answered is no answer of this version.") from error
+
+
+def _read(offer: Offer) -> _Upload | Outcome:
+    try:
+        data = offer.read()
+    except OSError as error:
+        reason = f"The file cannot be read: {error.strerror or type(error).__name__}."
+        return refused(offer.key, UnreadablePhoto(reason))
+    position = offer.position
+    if position is None:
+        found = image.read_position(data)
+        if found is None:
+            reason = "The photo has no usable GPS position in its EXIF data."
+            return refused(offer.key, InvalidCoordinate(reason))
+        position = found.lat, found.lon
+    fields = {
+        "key": offer.key,
+        "lat": repr(position[0]),
+        "lon": repr(position[1]),
+        "country": offer.country,
+        "source": offer.source,
+        "contributor": offer.contributor,
+        "licence": offer.licence,
+        "captured_at": offer.captured_at,
+        "uri": offer.uri,
+    }
+    return _Upload(offer.key, data, {name: text for name, text in fields.items() if text})

@@ -1,0 +1,282 @@
+"""Photos into gallery points: checked, decoded, encoded and written, in batches.
+
+``prepare`` reads and decodes, ``commit`` encodes and writes: while one batch is committed the
+next one can be prepared. A photo that cannot be used costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import numpy as np
+
+from geofix.engine import image
+from geofix.engine.encoder import Encoder, LocationEncoder
+from geofix.engine.gallery.captured import normalise
+from geofix.engine.gallery.hygiene import phash
+from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.engine.gallery.records import point_id
+from geofix.engine.types import Photo, Point
+from geofix.errors import Conflict, GeofixError, InvalidCoordinate, InvalidPhoto, UnreadablePhoto
+from geofix.geo.coordinates import Coordinate
+from geofix.geo.places import country_codes
+
+A = TypeVar("A")
+
+_NOTHING = np.empty(0, dtype=np.float32)
+_SAME_DEGREES = 1e-9
+"""A tenth of a millimetre: stores do not keep the last bit of a number."""
+
+
+class Status(StrEnum):
+    """What became of a photo offered to a gallery."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    """It was there with another picture, position or description."""
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    """Skipped: the gallery holds the same file under another key."""
+    REFUSED = "refused"
+    """Skipped: the file or its position cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one photo, and why."""
+
+    key: str
+    status: Status
+    id: str = ""
+    """Of the point; of the one that is there already, where this one is a duplicate."""
+    reason: str = ""
+    error: GeofixError | None = None
+    """What refused it, where somebody wants to raise it."""
+
+
+def refused(key: str, error: GeofixError) -> Outcome:
+    """The outcome of a photo that cannot be used."""
+    return Outcome(key, Status.REFUSED, reason=str(error), error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A photo offered to a gallery."""
+
+    key: str
+    """The source's own name of the photo, unique in the gallery."""
+    read: Callable[[], bytes]
+    """Its bytes; may raise OSError."""
+    position: tuple[float, float] | None
+    """lat, lon in degrees; None = where its EXIF says it was taken."""
+    country: str = ""
+    source: str = ""
+    contributor: str = ""
+    licence: str = ""
+    captured_at: str = ""
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """An offer that may become a point: everything but the vectors."""
+
+    point: Point
+    data: bytes
+    replaces: bool = False
+    photo: Photo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch of offers, read and decoded: in their order, an outcome or a draft for each."""
+
+    entries: tuple[Outcome | _Draft, ...]
+
+
+class Ingest:
+    """Turns photos into points of one gallery."""
+
+    def __init__(
+        self,
+        gallery: RecordedGallery,
+        name: str,
+        encoder: Encoder,
+        location_encoder: LocationEncoder,
+        decoders: Executor | None = None,
+    ) -> None:
+        self._gallery = gallery
+        self._name = name
+        self._encoder = encoder
+        self._location_encoder = location_encoder
+        self._decoders = decoders
+
+    async def take(self, offers: Sequence[Offer]) -> list[Outcome]:
+        """What became of each offer, in order; what was added is on the disk."""
+        return await self.commit(await self.prepare(offers))
+
+    async def prepare(self, offers: Sequence[Offer]) -> Prepared:
+        """Read, check and decode; photos that the gallery holds already are not decoded."""
+        entries = await self._each(self._read, offers)
+        entries = await self._compare(entries)
+        return Prepared(tuple(await self._each(self._decode, entries)))
+
+    async def commit(self, batch: Prepared) -> list[Outcome]:
+        """Encode and write what is new, and say what became of each photo."""
+        async with self._gallery.ingesting:  # or two equal files would both be the first
+            entries = await self._without_duplicates(batch.entries)
+            drafts = [entry for entry in entries if isinstance(entry, _Draft)]
+            await self._gallery.upsert(await asyncio.to_thread(self._points, drafts))
+        return [
+            entry
+            if isinstance(entry, Outcome)
+            else Outcome(
+                entry.point.key,
+                Status.UPDATED if entry.replaces else Status.ADDED,
+                entry.point.id,
+            )
+            for entry in entries
+        ]
+
+    async def _each(
+        self, work: Callable[[A], Outcome | _Draft], entries: Sequence[A]
+    ) -> list[Outcome | _Draft]:
+        loop = asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(self._decoders, work, entry) for entry in entries]
+        return list(await asyncio.gather(*jobs))
+
+    def _read(self, offer: Offer) -> Outcome | _Draft:
+        try:
+            data = offer.read()
+            position = _position(offer, data)
+            captured_at = normalise(offer.captured_at) if offer.captured_at else ""
+        except OSError as error:
+            reason = f"The file cannot be read: {error.strerror or type(error).__name__}."
+            return refused(offer.key, UnreadablePhoto(reason))
+        except GeofixError as error:
+            return refused(offer.key, error)
+        point = Point(
+            id=point_id(self._name, offer.key),
+            key=offer.key,
+            lat=position.lat,
+            lon=position.lon,
+            image=_NOTHING,
+            country=offer.country,
+            source=offer.source,
+            contributor=offer.contributor,
+            licence=offer.licence,
+            captured_at=captured_at,
+            sha256=hashlib.sha256(data).hexdigest(),
+            uri=offer.uri,
+            added_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        )
+        return _Draft(point, data)
+
+    async def _compare(self, entries: Sequence[Outcome | _Draft]) -> list[Outcome | _Draft]:
+        """Tell what the gallery holds already, unchanged or in another state."""
+        ids = [entry.point.id for entry in entries if isinstance(entry, _Draft)]
+        held = {point.id: point for point in await self._gallery.get(ids)}
+        return [
+            _compared(entry, held[entry.point.id])
+            if isinstance(entry, _Draft) and entry.point.id in held
+            else entry
+            for entry in entries
+        ]
+
+    def _decode(self, entry: Outcome | _Draft) -> Outcome | _Draft:
+        if isinstance(entry, Outcome):
+            return entry
+        try:
+            photo = image.decode(entry.data, target=self._encoder.decode_target)
+        except InvalidPhoto as error:
+            return refused(entry.point.key, error)
+        return replace(entry, data=b"", photo=photo)
+
+    async def _without_duplicates(
+        self, entries: Sequence[Outcome | _Draft]
+    ) -> list[Outcome | _Draft]:
+        """Let the first of several equal files pass, the gallery's own before all."""
+        drafts = [entry.point for entry in entries if isinstance(entry, _Draft)]
+        replaced = {point.id for point in drafts}
+        hashes = list({point.sha256 for point in drafts})
+        holders = await self._gallery.ids_by("sha256", hashes) if hashes else {}
+        first = {sha256: id_ for id_, sha256 in holders.items() if id_ not in replaced}
+        kept: list[Outcome | _Draft] = []
+        for entry in entries:
+            if isinstance(entry, _Draft):
+                point = entry.point
+                holder = first.setdefault(point.sha256, point.id)
+                if holder != point.id:
+                    reason = f"The gallery holds the same file as {holder}."
+                    kept.append(Outcome(point.key, Status.DUPLICATE, holder, reason))
+                    continue
+            kept.append(entry)
+        return kept
+
+    def _points(self, drafts: Sequence[_Draft]) -> list[Point]:
+        if not drafts:
+            return []
+        photos = [draft.photo for draft in drafts if draft.photo is not None]
+        latlon = np.array([(draft.point.lat, draft.point.lon) for draft in drafts])
+        return [
+            replace(
+                draft.point,
+                image=embedding.vector,
+                gps=gps,
+                country=draft.point.country or country,
+                phash=phash(photo.pixels),
+            )
+            for draft, photo, embedding, gps, country in zip(
+                drafts,
+                photos,
+                self._encoder.encode(photos),
+                self._location_encoder.encode(latlon),
+                country_codes(latlon),
+                strict=True,
+            )
+        ]
+
+
+def _position(offer: Offer, data: bytes) -> Coordinate:
+    if offer.position is None:
+        found = image.read_position(data)
+        if found is None:
+            raise InvalidCoordinate("The photo has no usable GPS position in its EXIF data.")
+        return found
+    lat, lon = offer.position
+    if not -180.0 <= lon <= 180.0:  # not wrapped: a source that writes 200 is wrong somewhere
+        raise InvalidCoordinate(f"Longitude must lie between -180 and 180, not {lon:g}.")
+    return Coordinate(lat, lon)
+
+
+def _compared(draft: _Draft, held: Point) -> Outcome | _Draft:
+    """What an offer means for the point that has its key."""
+    offered = draft.point
+    if _says_the_same(held, offered):
+        return Outcome(offered.key, Status.UNCHANGED, offered.id)
+    if held.sha256 != offered.sha256 and held.uri != offered.uri:
+        return refused(
+            offered.key, Conflict("The gallery holds another photo of this key, from another file.")
+        )
+    return replace(draft, replaces=True)
+
+
+def _says_the_same(held: Point, offered: Point) -> bool:
+    """Whether an offer changes nothing about a point; parts it leaves out do not count."""
+    return (
+        held.sha256 == offered.sha256
+        and math.isclose(held.lat, offered.lat, abs_tol=_SAME_DEGREES)
+        and math.isclose(held.lon, offered.lon, abs_tol=_SAME_DEGREES)
+        and all(
+            getattr(offered, part) in ("", getattr(held, part))
+            for part in ("country", "source", "contributor", "licence", "captured_at", "uri")
+        )
+    )

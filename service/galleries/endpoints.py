@@ -1,0 +1,176 @@
+"""/v1/galleries: what the service searches, and the photos in it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
+
+from geofix.engine.gallery.ingest import Ingest, Offer, Status
+from geofix.errors import (
+    Conflict,
+    EmptyPhoto,
+    InvalidCoordinate,
+    InvalidOption,
+    InvalidRequest,
+    NotFound,
+    PhotoTooLarge,
+    Unavailable,
+    UnreadablePhoto,
+    UnsupportedContentType,
+    UnsupportedFormat,
+)
+from service import uploads
+from service.galleries.schemas import (
+    GalleryDescription,
+    GalleryList,
+    GallerySummary,
+    PhotoFields,
+    PhotoOutcome,
+    Removed,
+)
+from service.problems import responses
+from service.running import locator_of
+
+router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
+
+_PHOTO = {
+    "required": True,
+    "content": {
+        uploads.MULTIPART: {
+            "schema": {
+                "type": "object",
+                "required": ["photo", "lat", "lon"],
+                "properties": {
+                    "photo": {"type": "string", "format": "binary"},
+                    **PhotoFields.model_json_schema()["properties"],
+                },
+            }
+        }
+    },
+}
+
+
+@router.get(
+    "",
+    operation_id="listGalleries",
+    summary="The galleries",
+    responses=responses(Unavailable),
+)
+async def list_galleries(request: Request) -> GalleryList:
+    """Every gallery, by name."""
+    galleries = locator_of(request).galleries
+    opened = [await galleries.open(name) for name in galleries.names()]
+    return GalleryList(galleries=[GallerySummary.of(await gallery.info()) for gallery in opened])
+
+
+@router.get(
+    "/{name}",
+    operation_id="describeGallery",
+    summary="What a gallery is and holds",
+    responses=responses(NotFound, InvalidOption, Unavailable),
+)
+async def describe_gallery(request: Request, name: str) -> GalleryDescription:
+    """Counts by country, source, licence and contributor."""
+    return await GalleryDescription.read(await locator_of(request).galleries.open(name))
+
+
+@router.post(
+    "/{name}/photos",
+    operation_id="addPhoto",
+    summary="Add a photo, or replace the one of the same key",
+    response_model=PhotoOutcome,
+    responses={
+        201: {"model": PhotoOutcome, "description": "It was added; it is searched from now on."},
+        **responses(
+            InvalidRequest,
+            EmptyPhoto,
+            Conflict,
+            PhotoTooLarge,
+            UnsupportedFormat,
+            UnsupportedContentType,
+            InvalidOption,
+            InvalidCoordinate,
+            UnreadablePhoto,
+            Unavailable,
+        ),
+    },
+    openapi_extra={"requestBody": _PHOTO},
+)
+async def add_photo(request: Request, response: Response, name: str) -> PhotoOutcome:
+    """The gallery is made when there is none of this name. Once answered, the photo is kept."""
+    locator = locator_of(request)
+    if uploads.content_type(request) != uploads.MULTIPART:
+        raise uploads.unsupported(request, uploads.MULTIPART)
+    form = await uploads.read_form(request, max_photos=1)
+    fields, data = _fields(form), form.photos[0]
+    encoder = locator.encoder
+    gallery = await locator.galleries.create(name, encoder.name, encoder.dimension)
+    locations = await asyncio.to_thread(lambda: locator.location_encoder)
+    offer = Offer(
+        key=fields.key or hashlib.sha256(data).hexdigest(),
+        read=lambda: data,
+        position=(fields.lat, fields.lon),
+        country=fields.country,
+        source=fields.source,
+        contributor=fields.contributor,
+        licence=fields.licence,
+        captured_at=fields.captured_at,
+        uri=fields.uri,
+    )
+    outcome = (await Ingest(gallery, name, encoder, locations).take([offer]))[0]
+    if outcome.error is not None:
+        raise outcome.error
+    response.status_code = 201 if outcome.status is Status.ADDED else 200
+    return PhotoOutcome.of(outcome)
+
+
+@router.delete(
+    "/{name}/photos/{photo_id}",
+    operation_id="removePhoto",
+    summary="Remove a photo",
+    status_code=204,
+    responses=responses(NotFound, InvalidOption, Unavailable),
+)
+async def remove_photo(request: Request, name: str, photo_id: UUID) -> None:
+    """Once answered, no search returns it."""
+    gallery = await locator_of(request).galleries.open(name)
+    if not await gallery.delete([str(photo_id)]):
+        raise NotFound(f"There is no photo {photo_id} in gallery {name!r}.")
+
+
+@router.delete(
+    "/{name}/photos",
+    operation_id="removePhotosOf",
+    summary="Remove a contributor's photos",
+    responses=responses(NotFound, InvalidOption, Unavailable),
+)
+async def remove_photos_of(
+    request: Request, name: str, contributor: Annotated[str, Query(min_length=1)]
+) -> Removed:
+    """Once answered, no search returns one of them."""
+    gallery = await locator_of(request).galleries.open(name)
+    ids = await gallery.ids_by("contributor", [contributor])
+    return Removed(removed=await gallery.delete(list(ids)))
+
+
+def _fields(form: uploads.Form) -> PhotoFields:
+    """The photo's description. Raises InvalidRequest where a part is missing, InvalidOption."""
+    names = [name for name, _ in form.fields]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated:
+        raise InvalidOption(f"Field {repeated[:80]!r} is given more than once.")
+    try:
+        return PhotoFields.model_validate(dict(form.fields))
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])[:80]
+        if first["type"] == "missing":
+            raise InvalidRequest(f"The field {field!r} is missing.") from error
+        if field in ("lat", "lon"):
+            raise InvalidCoordinate(f"{field}: {first['msg']}.") from error
+        raise InvalidOption(f"{field}: {first['msg']}.") from error

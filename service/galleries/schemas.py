@@ -1,0 +1,101 @@
+"""Galleries and the photos in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from geofix.engine.gallery.ingest import Outcome, Status
+from geofix.engine.gallery.port import Gallery
+from geofix.engine.types import GalleryInfo
+
+Text = Annotated[str, Field(max_length=500)]
+Counts = Annotated[dict[str, int], Field(description="Photos by value, most frequent first.")]
+
+
+class GallerySummary(BaseModel):
+    """What a gallery is."""
+
+    name: str
+    version: int
+    encoder: str = Field(description="The model whose vectors it holds.")
+    dimension: int
+    count: int = Field(description="Photos in it.")
+
+    @classmethod
+    def of(cls, info: GalleryInfo) -> Self:
+        """The summary of an opened gallery."""
+        return cls(
+            name=info.name,
+            version=info.version,
+            encoder=info.encoder,
+            dimension=info.dimension,
+            count=info.count,
+        )
+
+
+class GalleryDescription(GallerySummary):
+    """What a gallery is and holds."""
+
+    countries: Counts
+    sources: Counts
+    licences: Counts
+    contributors: Counts
+
+    @classmethod
+    async def read(cls, gallery: Gallery) -> Self:
+        """The description of an opened gallery."""
+        return cls(
+            **GallerySummary.of(await gallery.info()).model_dump(),
+            countries=await gallery.facet("country"),
+            sources=await gallery.facet("source"),
+            licences=await gallery.facet("licence"),
+            contributors=await gallery.facet("contributor"),
+        )
+
+
+class GalleryList(BaseModel):
+    """Every gallery of the service."""
+
+    galleries: list[GallerySummary]
+
+
+class PhotoFields(BaseModel):
+    """What is said of a photo that is added."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lat: Annotated[FiniteFloat, Field(ge=-90, le=90, description="WGS84 degrees.")]
+    lon: Annotated[FiniteFloat, Field(ge=-180, le=180, description="WGS84 degrees.")]
+    key: Text = Field("", description="Your name of the photo; the file's sha256 by default.")
+    country: Annotated[str, Field(pattern="^([A-Z]{2})?$")] = Field(
+        "", description="ISO 3166-1 alpha-2; found from the position by default."
+    )
+    source: Text = ""
+    contributor: Text = ""
+    licence: Text = Field("", description="SPDX identifier.")
+    captured_at: Annotated[str, Field(max_length=40)] = Field(
+        "", description="ISO 8601 of any precision."
+    )
+    uri: Text = ""
+
+
+class PhotoOutcome(BaseModel):
+    """What became of a photo."""
+
+    key: str
+    id: str = Field(description="Of the photo; of the one there already for a duplicate.")
+    status: Status
+    reason: str = ""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """The same, to be sent."""
+        return cls(key=outcome.key, id=outcome.id, status=outcome.status, reason=outcome.reason)
+
+
+class Removed(BaseModel):
+    """How many photos were removed."""
+
+    removed: int
