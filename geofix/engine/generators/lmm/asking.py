@@ -94,8 +94,8 @@ class Asker:
         self, question: Question, n: int, dialect: Dialect, means: Means, calls: list[LmmCall]
     ) -> ChatAnswer:
         """One call: reserved before, paid and recorded after."""
-        n = n if Feature.N in dialect else 1
-        bound = question.tokens_in, n * self._max_output_tokens
+        together = n if Feature.N in dialect else 1
+        bound = question.tokens_in, together * self._max_output_tokens
         reservation = reserve(means.purses, self._amount(*bound))
         if reservation is None:
             calls.append(LmmCall(self._model, question.prompt.name, Outcome.OVER_BUDGET))
@@ -105,7 +105,7 @@ class Asker:
         started = time.perf_counter()
         try:
             async with asyncio.timeout_at(means.deadline):
-                answer = chat_answer(await self._endpoint.post(question, n, dialect))
+                answer = chat_answer(await self._endpoint.post(question, together, dialect))
         except TimeoutError:
             failure = CallFailed(Outcome.TIMEOUT)
         except CallFailed as error:
@@ -121,7 +121,7 @@ class Asker:
                 model=self._model,
                 prompt=question.prompt.name,
                 outcome=outcome,
-                generations=len(answer.generations) if answer is not None else 0,
+                generations=min(len(answer.generations), n) if answer is not None else 0,
                 latency_ms=(time.perf_counter() - started) * 1000.0,
                 tokens_in=tokens_in,
                 tokens_out=tokens_out,

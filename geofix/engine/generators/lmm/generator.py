@@ -16,12 +16,13 @@ from geofix.engine.generators.lmm.atlas import Atlas
 from geofix.engine.generators.lmm.breaker import Breaker, State
 from geofix.engine.generators.lmm.chat import Generation
 from geofix.engine.generators.lmm.outcome import Outcome
-from geofix.engine.generators.lmm.prompts import PROMPT_VERSION, ensemble
+from geofix.engine.generators.lmm.prompts import PROMPT_VERSION, ensemble, shortest
 from geofix.engine.generators.lmm.questions import (
     Question,
     Thumbnails,
     gather_pictures,
     questions,
+    text_tokens,
 )
 from geofix.engine.generators.lmm.reading import Guess, Rejection, read
 from geofix.engine.generators.lmm.spending import Accounts, Amount, Means, Prices, Purse
@@ -115,9 +116,10 @@ class LmmGenerator:
     def affords(self, account: str = "") -> bool:
         """Whether the budget of a caller's key still pays for one generation."""
         settings = self._settings
-        tokens = picture.tokens(settings.lmm_image_side), settings.lmm_max_output_tokens
-        usd = Prices(settings.lmm_input_usd, settings.lmm_output_usd).of(*tokens)
-        return self._accounts.purse(account).affords(Amount(1, sum(tokens), usd))
+        tokens_in = picture.tokens(settings.lmm_image_side) + text_tokens(shortest())
+        tokens_out = settings.lmm_max_output_tokens
+        usd = Prices(settings.lmm_input_usd, settings.lmm_output_usd).of(tokens_in, tokens_out)
+        return self._accounts.purse(account).affords(Amount(1, tokens_in + tokens_out, usd))
 
     async def propose(self, query: Query) -> Proposal:
         """A candidate for every generation that holds a legal position."""

@@ -115,7 +115,7 @@ _INTEGERS = re.compile(r"(?:^|[(\[]) ?([-+]?\d{1,3}),([-+]?\d{1,3}) ?(?:$|[)\]])
 _BETWEEN = re.compile(r" ?[,;/|] ?| (?:and|und|et|y|e) | ")
 _FIELD = re.compile(
     r"(?<![a-z])(country|place|city|confidence|precision)(?:[ _](?:code|name))?"
-    r"[\"'* ]{0,3}[:=][\"'* ]{0,3}([^\"*,;:{}()\[\]]{1,80})",
+    r"[\"'* ]{0,3}[:=][\"'* ]{0,3}((?:(?!\. )[^\"*,;:{}()\[\]]){1,80})",
     re.IGNORECASE,
 )
 

@@ -115,6 +115,11 @@ def ensemble(specs: Sequence[LmmPrompt], query: Query, place: PlaceName) -> list
     return list(prompts.values())
 
 
+def shortest() -> str:
+    """All the text of a prompt without references: the least that can be asked."""
+    return _SYSTEM + _text("direct", (), (), lambda _: "")
+
+
 def messages(
     prompt: Prompt, photo_url: str, thumbnails: Mapping[str, str]
 ) -> list[ChatCompletionMessageParam]:

@@ -89,7 +89,11 @@ async def gather_pictures(
     finally:
         for task in tasks:
             task.cancel()
-    found = {tasks[task]: task.result() for task in done if task.exception() is None}
+    found = {
+        tasks[task]: task.result()
+        for task in done
+        if not task.cancelled() and task.exception() is None
+    }
     return {id_: data for id_, data in found.items() if data}
 
 
