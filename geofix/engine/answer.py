@@ -30,7 +30,7 @@ _CLUSTER_KM = 25.0
 _NAMED_CLUSTERS = 6
 _SHARES_LISTED = 10
 _SMALLEST_SHARE = 1e-3
-_HEAT_CELLS = 1500
+_HEAT_CELLS = 500
 _HEAT_SHARE = 0.99
 _REGION_KM = 100.0
 _CITY_KM = 15.0
@@ -43,9 +43,10 @@ _ABSTAIN_KM = 200.0
 class Spread:
     """The posterior as weighted points: kernels' rings first, then background cells."""
 
-    ring_unit: Float64Array
-    """[n·RINGS, 3]."""
     ring_mass: Float64Array
+    """[n·RINGS]."""
+    ring_leaf: npt.NDArray[np.uint64]
+    """[n·RINGS], the S2 leaf cell each lies in."""
     ring_cell: Int64Array
     """[n·RINGS], index into ``earth()``'s cells, −1 at sea."""
     ring_kernel: Int64Array
@@ -57,10 +58,12 @@ def spread(posterior: Posterior) -> Spread:
     heavy = np.flatnonzero(mass >= max(_SMALLEST_SHARE, float(np.sort(mass)[-64:].min(initial=0))))
     unit = kernels.samples(posterior.kernels.unit[heavy], posterior.kernels.width_km[heavy])
     flat = unit.reshape(-1, 3)
+    leaf = cells.cell_ids(from_unit(flat), cells.MAX_LEVEL)
+    land = earth().cells
     return Spread(
-        flat,
         np.repeat(mass[heavy] / kernels.RINGS, kernels.RINGS),
-        earth().cells.locate(from_unit(flat)) if len(flat) else np.empty(0, dtype=np.int64),
+        leaf,
+        land.find(cells.parents(leaf, land.level)),
         np.repeat(heavy, kernels.RINGS).astype(np.int64),
     )
 
@@ -128,7 +131,7 @@ def clusters(
 
 
 def region_shares(
-    posterior: Posterior, named: Sequence[tuple[Cluster, Locality]]
+    named: Sequence[tuple[Cluster, Locality]],
 ) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
     """Probability by region and by city, from the named clusters.
 
@@ -156,7 +159,7 @@ def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[
     """The likeliest S2 cells that together hold 99 %, of a size that suits the radius."""
     land = earth().cells
     level = _heat_level(radius_90_km, land.level)
-    ids = cells.cell_ids(from_unit(points.ring_unit), level)
+    ids = cells.parents(points.ring_leaf, level)
     mass = points.ring_mass
     if level == land.level:
         ids = np.concatenate([ids, land.ids[posterior.background.cell]])
@@ -166,12 +169,13 @@ def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[
     order = np.argsort(-held, kind="stable")[:_HEAT_CELLS]
     enough = int(np.searchsorted(np.cumsum(held[order]), _HEAT_SHARE * held.sum())) + 1
     kept = order[:enough]
-    found = []
-    for cell_id, share in zip(unique[kept], held[kept], strict=True):
-        token = f"{int(cell_id):016x}".rstrip("0")
-        at_centre = cells.centre(token)
-        found.append(HeatCell(token, at_centre.lat, at_centre.lon, float(share)))
-    return tuple(found)
+    known = land.find(unique[kept]) if level == land.level else np.full(len(kept), -1)
+    return tuple(
+        HeatCell(token, *_centre(token, index), float(share))
+        for token, index, share in zip(
+            _tokens(unique[kept]), known.tolist(), held[kept], strict=True
+        )
+    )
 
 
 def abstention(profile: Profile, *, galleries_empty: bool, candidates: int) -> Abstention | None:
@@ -187,6 +191,19 @@ def abstention(profile: Profile, *, galleries_empty: bool, candidates: int) -> A
     if candidates == 0 or profile.within(2500.0) < _SURE_ENOUGH:
         return Abstention("no-evidence", "Nothing in the photo or the gallery points to a place.")
     return Abstention("ambiguous", "Several far-apart places fit the photo about equally well.")
+
+
+def _tokens(ids: npt.NDArray[np.uint64]) -> list[str]:
+    return [f"{cell_id:016x}".rstrip("0") for cell_id in ids.tolist()]
+
+
+def _centre(token: str, index: int) -> tuple[float, float]:
+    """The cell's centre in degrees; ``index`` is its place among the land cells, or −1."""
+    if index >= 0:
+        lat, lon = earth().cells.latlon[index].tolist()
+        return lat, lon
+    at = cells.centre(token)
+    return at.lat, at.lon
 
 
 def _near_centre(posterior: Posterior, points: Spread) -> npt.NDArray[np.bool_]:

@@ -47,7 +47,8 @@ def fuse(
             cell_weight += proposal.cells
         for code, weight in proposal.countries.items():
             country_weight[code] = country_weight.get(code, 0.0) + weight
-    by_cell = [country_weight.get(code, 0.0) for code in background.cell_countries()]
+    by_code = np.array([country_weight.get(code, 0.0) for code in (*land.countries, "")])
+    by_cell = by_code[land.country]
     by_candidate = np.array([country_weight.get(code, 0.0) for code in pool.countries])
     odds = verify.log_odds(pool.candidates, trust) + by_candidate
     if len(pool.candidates):

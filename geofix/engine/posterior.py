@@ -54,7 +54,7 @@ class Background:
     coarse: Float64Array
     """[C, 3]: centres of coarse cells, fixed."""
     parent: Int64Array
-    """[N], the coarse cell of each cell."""
+    """[N], the coarse cell of each cell, ascending."""
     coarse_score: Float64Array
     """[C, C]: exp(−d / 1492.7 km) between coarse cells."""
 
@@ -127,12 +127,11 @@ class Posterior:
         field = self.background.coarse_score @ coarse
         field[coarse <= 0.0] = -1.0
         best = np.argsort(-field, kind="stable")[:_CELLS_TRIED]
-        order = np.lexsort((-mass, self.background.parent))
-        first = np.searchsorted(self.background.parent[order], best)
-        found = first < len(order)
-        cells = order[first[found]]
-        likely: Int64Array = cells[mass[cells] > 0.0]
-        return likely
+        best = best[coarse[best] > 0.0]
+        first = np.searchsorted(self.background.parent, best, side="left")
+        last = np.searchsorted(self.background.parent, best, side="right")
+        spans = zip(first.tolist(), last.tolist(), strict=True)
+        return np.array([a + int(np.argmax(mass[a:b])) for a, b in spans], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

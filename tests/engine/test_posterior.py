@@ -129,7 +129,7 @@ def test_two_hundred_candidates_stay_quick() -> None:
         mass=np.full(8500, 1 / 8500),
         cell=np.arange(8500),
         coarse=coarse,
-        parent=np.arange(8500) % 700,
+        parent=np.sort(np.arange(8500) % 700),
         coarse_score=np.exp(-np.arccos(np.clip(coarse @ coarse.T, -1, 1)) * 6371.0 / 1492.7),
     )
     weights = np.zeros(8500)
