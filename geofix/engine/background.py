@@ -78,7 +78,9 @@ def _without_land(where: Filter) -> Background:
 
 
 def _places_of(where: Filter) -> npt.NDArray[np.uint64]:
-    places = [place for code in where.countries for place in gazetteer().in_country(code)]
+    names = gazetteer()
+    rows = [row for code in where.countries for row in range(len(names))[names.rows_of(code)]]
+    places = [names.place(row) for row in rows]
     latlon = np.array([(p.lat, p.lon) for p in places]).reshape(-1, 2)
     inside = region.contains(where, latlon, [p.country for p in places])
     return cells.cell_ids(latlon[inside], _FINEST_LEVEL)
