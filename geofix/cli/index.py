@@ -11,9 +11,7 @@ from typing import TypeVar
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from geofix.cli.gallery_targets import Target, target
 from geofix.engine.gallery.ingest import Offer, Status
@@ -265,10 +263,9 @@ def _print(report: Report, gallery: str, held: int | None, seconds: float) -> No
     _OUT.print(f"Gallery {gallery}: {counts or 'nothing done'} in {seconds:.1f} s.{in_all}")
     if not report.skipped:
         return
-    table = Table("Skipped", "Status", "Reason", box=None, pad_edge=False)
     for outcome in report.skipped[:_SHOWN]:
-        table.add_row(*(escape(part) for part in (outcome.key, outcome.status, outcome.reason)))
-    _OUT.print(table)
+        line = f"  {outcome.status}  {outcome.key}: {outcome.reason}"
+        _OUT.print(line, markup=False, soft_wrap=True)
     more = report.counts[Status.DUPLICATE] + report.counts[Status.REFUSED] - _SHOWN
     if more > 0:
         _OUT.print(f"… and {more} more; --json names them.")

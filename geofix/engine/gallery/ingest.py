@@ -205,21 +205,27 @@ class Ingest:
     ) -> list[Outcome | _Draft]:
         """Let the first of several equal files pass, the gallery's own before all."""
         drafts = [entry.point for entry in entries if isinstance(entry, _Draft)]
-        replaced = {point.id for point in drafts}
-        hashes = list({point.sha256 for point in drafts})
-        holders = await self._gallery.ids_by("sha256", hashes) if hashes else {}
-        first = {sha256: id_ for id_, sha256 in holders.items() if id_ not in replaced}
+        first = await self._holders(drafts)
         kept: list[Outcome | _Draft] = []
         for entry in entries:
             if isinstance(entry, _Draft):
                 point = entry.point
-                holder = first.setdefault(point.sha256, point.id)
-                if holder != point.id:
-                    reason = f"The gallery holds the same file as {holder}."
-                    kept.append(Outcome(point.key, Status.DUPLICATE, holder, reason))
+                holder = first.setdefault(point.sha256, point)
+                if holder.id != point.id:
+                    reason = f"The same file as {holder.key}."
+                    kept.append(Outcome(point.key, Status.DUPLICATE, holder.id, reason))
                     continue
             kept.append(entry)
         return kept
+
+    async def _holders(self, drafts: Sequence[Point]) -> dict[str, Point]:
+        """The gallery's points with the same files, by sha256, but for those to be replaced."""
+        if not drafts:
+            return {}
+        replaced = {point.id for point in drafts}
+        same_files = await self._gallery.ids_by("sha256", [point.sha256 for point in drafts])
+        held = await self._gallery.get([id_ for id_ in same_files if id_ not in replaced])
+        return {point.sha256: point for point in held}
 
     def _points(self, drafts: Sequence[_Draft]) -> list[Point]:
         if not drafts:
