@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from geofix.engine.gallery.directory import DataDirectory, GalleryCard
 from geofix.engine.gallery.edge import EdgeGallery
@@ -62,9 +63,10 @@ class Galleries:
             dimension=card.dimension,
             version=card.version,
         )
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(index.close)
             ledger = await asyncio.to_thread(Ledger, directory, card.dimension)
-            return await RecordedGallery.open(index, ledger)
-        except BaseException:
-            await index.close()
-            raise
+            undo.callback(ledger.close)
+            gallery = await RecordedGallery.open(index, ledger)
+            undo.pop_all()
+        return gallery

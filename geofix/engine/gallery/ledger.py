@@ -62,7 +62,11 @@ class Ledger:
         self._file = self._log.open("ab")
         if created:
             sync_directory(directory)
-        self._cut_torn_tail()
+        try:
+            self._cut_torn_tail()
+        except BaseException:
+            self._file.close()
+            raise
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Record points as added or replaced; durable when it returns."""
