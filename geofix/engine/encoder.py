@@ -261,3 +261,20 @@ def _difference(vector: Float32Array, card: ModelCard) -> float:
 def load(card: ModelCard, threads: int = 0) -> Encoder | LocationEncoder:
     """The encoder of ``card``, whichever kind it is."""
     return (LocationEncoder if card.kind is Kind.LOCATION else Encoder).load(card, threads)
+
+
+def faults(card: ModelCard) -> list[str]:
+    """What is wrong with what the model computes, one sentence for each; empty if nothing.
+
+    Models without a reference (heads and lists) are only opened.
+    """
+    try:
+        if card.kind is Kind.HEAD:
+            _session(card, 0)
+        elif card.kind is not Kind.COORDINATES:
+            difference = load(card).check()
+            if not difference <= REFERENCE_TOLERANCE:
+                return [f"its vector of the reference input is off by {difference:.2g}"]
+    except ModelUnavailable as error:
+        return [str(error)]
+    return []
