@@ -13,7 +13,7 @@ from geofix.engine.types import Filter, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM
-from geofix.geo.places import gazetteer
+from geofix.geo.gazetteer import gazetteer
 from geofix.geo.priors import earth, photo_prior
 
 _COARSE_LEVEL = 4
