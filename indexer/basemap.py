@@ -32,10 +32,10 @@ def rings() -> list[list[int]]:
     polygons = shapely.from_wkb(regions["wkb"].to_pylist())
     countries = [shapely.union_all(polygons[codes == code]) for code in np.unique(codes)]
     simplified = shapely.coverage_simplify(np.array(countries), _TOLERANCE_DEG)
-    parts = shapely.get_parts(simplified)
-    areas = shapely.area(parts)
+    outlines = shapely.polygons(shapely.get_exterior_ring(shapely.get_parts(simplified)))
+    areas = shapely.area(outlines)
     order = [index for index in np.argsort(-areas) if areas[index] >= _SMALLEST_DEG2]
-    return [_steps(parts[index]) for index in order]
+    return [_steps(outlines[index]) for index in order]
 
 
 def _steps(polygon: shapely.Polygon) -> list[int]:

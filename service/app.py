@@ -16,6 +16,7 @@ from geofix.settings import Settings, settings
 from service import problems, running
 from service.embed.endpoints import router as embed_router
 from service.embed.schemas import ImagesRequest, LocationsRequest
+from service.galleries.endpoints import router as galleries_router
 from service.health.endpoints import router as health_router
 from service.limits import BodyLimit
 from service.locate.endpoints import router as locate_router
@@ -66,7 +67,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     )
     app.state.settings = config
     running.attach(app, None)
-    for router in (locate_router, embed_router, health_router):
+    for router in (locate_router, galleries_router, embed_router, health_router):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from geofix.errors import GeofixError, Unavailable
 from service.request_id import request_id
@@ -51,6 +52,29 @@ class Problem(BaseModel):
     instance: str = Field(description="The request's id, also in the header X-Request-ID.")
 
 
+class Unexpected:
+    """ASGI middleware that answers with a problem where an error was not foreseen."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http" or started:
+                raise
+            request = Request(scope)
+            await _response(unexpected(error, request), request)(scope, receive, send)
+
+
 def problem_of(error: GeofixError, request: Request) -> Problem:
     """The problem details of a deliberate error."""
     return Problem(
@@ -80,7 +104,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_routing)
     app.exception_handler(ClientDisconnect)(_unheard)
-    app.exception_handler(Exception)(_unexpected)
+    app.add_middleware(Unexpected)
 
 
 async def _deliberate(request: Request, error: GeofixError) -> Response:
@@ -107,10 +131,6 @@ async def _routing(request: Request, error: HTTPException) -> Response:
 
 async def _unheard(request: Request, error: ClientDisconnect) -> Response:
     return Response(status_code=499)  # nobody is there to read it; the log of a proxy may
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    return _response(unexpected(error, request), request)
 
 
 def unexpected(error: Exception, request: Request) -> Problem:

@@ -124,7 +124,7 @@ def invalid_json(error: ValidationError) -> GeofixError:
         path = ".".join(str(part) for part in entry["loc"])
         if entry["type"] == "json_invalid":
             return InvalidRequest(f"The body is not valid JSON: {entry['msg']}.")
-        if entry["type"] == "missing" or not path:
+        if not path or (entry["type"] == "missing" and len(entry["loc"]) == 1):
             reason = entry["msg"].removeprefix("Value error, ")
             return InvalidRequest(f"The JSON body is incomplete: {path or 'body'}: {reason}.")
     entry = error.errors(include_input=False)[0]

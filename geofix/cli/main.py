@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from geofix.errors import GeofixError
+
 _COMMANDS = {
     "locate": ("geofix.cli.locate", "Say where photos were taken."),
     "serve": ("geofix.cli.serve", "Run the HTTP service."),
@@ -28,6 +30,13 @@ class _Lazy(click.Group):
         command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - every module names it so
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; what went wrong on purpose is a sentence, not a trace."""
+        try:
+            return super().invoke(ctx)
+        except GeofixError as error:
+            raise click.ClickException(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """As click writes it, from the table: help must not import every command."""

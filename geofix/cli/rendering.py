@@ -64,7 +64,7 @@ def distance(km: float) -> str:
     """A distance as people say it."""
     if km < 1.0:
         return f"{km * 1000.0:.0f} m"
-    return f"{km:.1f} km" if km < 10.0 else f"{km:,.0f} km".replace(",", " ")
+    return f"{km:.1f} km".replace(".0 ", " ") if km < 10.0 else f"{km:,.0f} km".replace(",", " ")
 
 
 def percent(probability: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 import socket
 
 import click
@@ -47,7 +49,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _let_signals_end_the_server_only() -> None:
+    """Uvicorn sends itself the signal again once it has stopped; the engine has yet to close."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+
+
 async def _run(config: Settings, listener: socket.socket) -> None:
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # warns of what callers send
     app = create_app(config)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -63,5 +72,6 @@ async def _run(config: Settings, listener: socket.socket) -> None:
     async with engine(app):
         host = f"[{config.host}]" if ":" in config.host else config.host
         listener.listen(_BACKLOG)
+        _let_signals_end_the_server_only()
         click.echo(f"Geofix answers on http://{host}:{config.port}", err=True)
         await server.serve(sockets=[listener])

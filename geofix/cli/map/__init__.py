@@ -6,11 +6,14 @@ import json
 from collections.abc import Sequence
 from importlib.resources import files
 
+import numpy as np
+import numpy.typing as npt
+
 from geofix.geo.places import gazetteer
 from service.locate.schemas import Answer
 
-_LARGEST_PLACES = 500
-_NEAREST_PLACES = 150
+_LARGEST_CITIES = 400
+_LARGEST_WITHIN_KM = {1500.0: 150, 300.0: 80, 40.0: 40}
 
 LatLon = tuple[float, float]
 Named = tuple[str, Answer]
@@ -47,10 +50,20 @@ def _embedded(data: object) -> str:
 
 
 def _labels(points: Sequence[LatLon]) -> list[tuple[str, float, float]]:
-    """Names of the world's largest places and of those near the answers, the largest first."""
-    names = gazetteer()
-    places = {place.geoname_id: place for place in names.largest(_LARGEST_PLACES)}
+    """Names of the world's largest cities and of the largest near the answers, largest first."""
+    cities = gazetteer()
+    everywhere = slice(0, cities.cities)
+    people = cities.populations(everywhere)
+    chosen = set(_largest(people, _LARGEST_CITIES))
     for lat, lon in points:
-        places |= {place.geoname_id: place for place in names.nearest(lat, lon, _NEAREST_PLACES)}
-    by_size = sorted(places.values(), key=lambda place: -place.population)
-    return [(place.name, round(place.lat, 4), round(place.lon, 4)) for place in by_size]
+        distances = cities.distances_km(lat, lon, everywhere)
+        for reach_km, count in _LARGEST_WITHIN_KM.items():
+            chosen.update(_largest(np.where(distances <= reach_km, people, -1), count))
+    places = [cities.place(row) for row in sorted(chosen, key=lambda row: -people[row])]
+    return [(place.name, round(place.lat, 4), round(place.lon, 4)) for place in places]
+
+
+def _largest(people: npt.NDArray[np.int64], count: int) -> list[int]:
+    """Rows of the most people; negative numbers do not count."""
+    rows = np.argsort(-people, kind="stable")[:count]
+    return [int(row) for row in rows if people[row] >= 0]

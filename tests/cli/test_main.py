@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+from click.testing import CliRunner
+
+from geofix.cli.main import main
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "geofix.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_comes_at_once_and_names_every_command() -> None:
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        result = _run("--help")
+        times.append(time.perf_counter() - started)
+    assert result.returncode == 0
+    for command in main.list_commands(None):  # type: ignore[arg-type] # the table is fixed
+        assert command in result.stdout
+    assert min(times) <= 0.3
+
+
+def test_help_loads_no_engine() -> None:
+    code = (
+        "import sys; from geofix.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pydantic', 'onnxruntime', 'rich', 'fastapi'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    result = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_version_is_the_packages() -> None:
+    assert version("geofix") in _run("--version").stdout
+
+
+def test_every_command_can_be_loaded() -> None:
+    runner = CliRunner()
+    for command in main.list_commands(None):  # type: ignore[arg-type]
+        result = runner.invoke(main, [command, "--help"])
+        assert result.exit_code == 0, (command, result.output, result.exception)
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, ["locat"])
+    assert result.exit_code == 2
+    assert "locat" in result.output
