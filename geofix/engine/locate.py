@@ -125,12 +125,13 @@ class Locator:
         if any(generator.channel in _READERS for generator in generators):
             query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
         proposals, degraded = await propose_all(generators, query, clock)
-        return await clock.stage(
+        prediction = await clock.stage(
             "posterior",
             asyncio.to_thread(
                 self._conclude, query, proposals, tuple(degraded), infos, options, clock
             ),
         )
+        return replace(prediction, timings_ms=clock.total())
 
     async def embed_image(self, data: bytes) -> Embedding:
         """The encoder's vectors of one photo."""
