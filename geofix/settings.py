@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         default=8.0, description="Wall-clock limit of reading text in one photo, in seconds."
     )
     attributes_budget_s: Annotated[float, Field(gt=0)] = Field(
-        default=1.0, description="Wall-clock limit of weighing visible attributes, in seconds."
+        default=5.0, description="Wall-clock limit of weighing visible attributes, in seconds."
     )
 
     lmm_base_url: str = Field(
