@@ -61,20 +61,23 @@ class Source:
     offers: Iterator[Offer | Outcome] = field(repr=False)
 
 
-def open_source(path: Path, defaults: Defaults) -> Source:
-    """The photos of a folder, a CSV or a Parquet file. Raises InvalidSource."""
+def open_source(path: Path, defaults: Defaults, base: Path | None = None) -> Source:
+    """The photos of a folder, a CSV or a Parquet file. Raises InvalidSource.
+
+    ``base`` is the folder that a table's files are relative to (default: the table's own).
+    """
     if path.is_dir():
         for name in _INDEX_FILES:
             if (path / name).is_file():
-                return open_source(path / name, defaults)
+                return open_source(path / name, defaults, base)
         return _folder(path, defaults)
     if not path.is_file():
         raise InvalidSource(f"There is no folder or file {str(path)!r}.")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv", ".txt"):
-        return _table(path, defaults, _csv_rows)
+        return _table(path, base or path.parent, defaults, _csv_rows)
     if suffix in (".parquet", ".pq"):
-        return _table(path, defaults, _parquet_rows)
+        return _table(path, base or path.parent, defaults, _parquet_rows)
     raise InvalidSource(f"{path.name!r} is neither a folder nor a CSV or Parquet file.")
 
 
@@ -109,13 +112,15 @@ def _folder(folder: Path, defaults: Defaults) -> Source:
     return Source(len(paths), offers)
 
 
-def _table(path: Path, defaults: Defaults, rows: Callable[[Path], Iterator[Row]]) -> Source:
+def _table(
+    path: Path, base: Path, defaults: Defaults, rows: Callable[[Path], Iterator[Row]]
+) -> Source:
     total = sum(1 for _ in rows(path))
     if total == 0:
         raise InvalidSource(f"{path.name!r} has no rows.")
-    prefix = _prefix(path.parent, defaults)
+    prefix = _prefix(base, defaults)
     offers = (
-        _offer(row, number, path.parent, prefix, defaults)
+        _offer(row, number, base, prefix, defaults)
         for number, row in enumerate(rows(path), start=1)
     )
     return Source(total, offers)

@@ -213,7 +213,7 @@ def test_real_photos_gain_information(dataset: str) -> None:
     encoder = Encoder.load(built_in()["lite"])
     ratio, positions = [], []
     for labelled in truth.photos:
-        photo = image.decode(labelled.path.read_bytes(), target=encoder.decode_target)
+        photo = image.decode(labelled.read(), target=encoder.decode_target)
         classes = encoder.encode([photo])[0].classes
         assert classes is not None
         cells = weigh(classes).cells
