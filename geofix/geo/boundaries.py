@@ -12,10 +12,11 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import shapely
 
 from geofix.geo.coordinates import Float64Array, wrap_longitude
-from geofix.geo.tables import table
+from geofix.geo.tables import table, texts
 
 Geometries = npt.NDArray[np.object_]
 Int32Array = npt.NDArray[np.int32]
@@ -75,13 +76,13 @@ class Regions:
         self._facts = [
             Region(country, name, exact)
             for country, name, exact in zip(
-                rows["country"].to_pylist(),
-                rows["name"].to_pylist(),
-                rows["exact"].to_pylist(),
+                texts(rows, "country"),
+                texts(rows, "name"),
+                map(bool, rows["exact"].to_pylist()),
                 strict=True,
             )
         ]
-        self._areas = Areas(_polygons(rows["wkb"].to_pylist()))
+        self._areas = Areas(_polygons(rows))
         countries = np.array([fact.country for fact in self._facts])
         self._of_country = {code: np.flatnonzero(countries == code) for code in set(countries)}
 
@@ -101,10 +102,10 @@ class Countries:
 
     def __init__(self) -> None:
         rows = table("countries")
-        self.codes: tuple[str, ...] = tuple(rows["code"].to_pylist())
-        self.names = dict(zip(self.codes, rows["name"].to_pylist(), strict=True))
-        self.continents = dict(zip(self.codes, rows["continent"].to_pylist(), strict=True))
-        self._areas = Areas(_polygons(rows["wkb"].to_pylist()))
+        self.codes: tuple[str, ...] = tuple(texts(rows, "code"))
+        self.names = dict(zip(self.codes, texts(rows, "name"), strict=True))
+        self.continents = dict(zip(self.codes, texts(rows, "continent"), strict=True))
+        self._areas = Areas(_polygons(rows))
 
     def locate(self, latlon: npt.ArrayLike) -> Int32Array:
         """int32 [N]: index into ``codes`` for each point [N, 2], -1 on the open sea."""
@@ -123,5 +124,6 @@ def regions() -> Regions:
     return Regions()
 
 
-def _polygons(wkb: list[bytes]) -> Geometries:
+def _polygons(rows: pa.Table) -> Geometries:
+    wkb = np.array(rows["wkb"].to_pylist(), dtype=np.object_)
     return np.asarray(shapely.from_wkb(wkb), dtype=np.object_)

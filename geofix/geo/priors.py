@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from geofix.geo.cells import CellGrid, Int64Array
 from geofix.geo.coordinates import Float64Array
-from geofix.geo.tables import table
+from geofix.geo.tables import classified, table
 
 Float32Array = npt.NDArray[np.float32]
 Int16Array = npt.NDArray[np.int16]
@@ -96,9 +96,9 @@ class EarthGrid:
 def earth() -> EarthGrid:
     """The grid, loaded once. Its arrays are read-only."""
     rows = table("earth")
-    codes = np.array(rows["country"].to_pylist(), dtype=object)
+    numbers, codes = classified(rows, "country")
     known = tuple(sorted(set(codes) - {""}))
-    index = {code: at for at, code in enumerate(known)}
+    index = np.array([known.index(code) if code else -1 for code in codes], dtype=np.int16)
     cover = np.stack([_column(rows, f"cover_{k}") for k in range(len(IGBP))], axis=1)
     grid = EarthGrid(
         cells=CellGrid.of(rows["id"].to_numpy()),
@@ -110,7 +110,7 @@ def earth() -> EarthGrid:
         elevation_m=_column(rows, "elevation_m"),
         relief_m=_column(rows, "relief_m"),
         countries=known,
-        country=np.array([index.get(code, -1) for code in codes], dtype=np.int16),
+        country=index[numbers],
     )
     for array in (grid.cover, grid.country, grid.cells.ids, grid.cells.latlon, grid.cells.unit):
         array.flags.writeable = False

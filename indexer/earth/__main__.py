@@ -9,6 +9,7 @@ import numpy as np
 
 from geofix.geo import boundaries as built
 from indexer.earth import boundaries, gazetteer, grid, tables
+from indexer.earth.cities import cities as read_cities
 
 DATA = Path(built.__file__).parent / "data"
 TABLES = ("countries", "regions", "places", "earth")
@@ -27,18 +28,25 @@ def build(packages: Path, only: tuple[str, ...]) -> None:
     """Rebuild the tables of geofix.geo from pinned registry packages."""
     wanted = only or TABLES
     DATA.mkdir(exist_ok=True)
-    cities = gazetteer.cities(packages)
+    cities = read_cities(packages)
     regions = boundaries.regions(packages, cities)
     pixels = grid.raster(packages)
-    if "countries" in wanted:
+    if {"countries", "places"} & set(wanted):
         land = np.array([region.area for region in regions])
-        places = np.array([(city.lat, city.lon) for city in cities])
-        islets = np.concatenate([grid.land_points(pixels), places])
+        settled = np.array([(city.lat, city.lon) for city in cities])
+        islets = np.concatenate([grid.islets(pixels), settled])
         areas = boundaries.countries(packages, cities, land, islets)
         tables.write(tables.countries_table(packages, areas), DATA / "countries.parquet")
         built.countries.cache_clear()
     if "regions" in wanted:
         tables.write(tables.regions_table(packages, regions), DATA / "regions.parquet")
+    if "places" in wanted:
+        admin1 = tables.admin1_names(packages)
+        places = gazetteer.entries(packages, cities, regions, areas, admin1)
+        keys, names = gazetteer.name_tables(places)
+        tables.write(gazetteer.places_table(places), DATA / "places.parquet")
+        tables.write(keys, DATA / "keys.parquet")
+        tables.write(names, DATA / "names.parquet")
     if "earth" in wanted:
         tables.write(grid.earth_table(packages, cities, pixels), DATA / "earth.parquet")
     for path in sorted(DATA.glob("*.parquet")):

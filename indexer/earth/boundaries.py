@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import shapely
+from shapely import affinity
 from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 
 from geofix.geo.coordinates import EARTH_RADIUS_KM, Float64Array
-from indexer.earth.gazetteer import City
+from indexer.earth.cities import City
 from indexer.earth.packages import COUNTRY_BORDERS, REGION_BORDERS, read
 
 Geometries = npt.NDArray[np.object_]
@@ -32,7 +33,7 @@ KM_PER_DEGREE = np.pi / 180 * EARTH_RADIUS_KM
 BAND_DEGREES = 2.0
 """Height of the bands in which a degree of longitude is taken as constant."""
 LAND_TOLERANCE = 0.02
-REGION_TOLERANCE = 0.01
+REGION_TOLERANCE = 0.02
 """Degrees, as the square root of the area by which a border may move (Visvalingam)."""
 SEA_TOLERANCE = 0.02
 """Degrees by which the line at sea may move."""
@@ -65,6 +66,8 @@ class Region:
     """Whether the places inside agree on the admin-1."""
     names: tuple[str, ...]
     """All names Natural Earth knows, in all its languages."""
+    group: str
+    """What Natural Earth calls the larger region this polygon is a part of, or empty."""
     geoname_id: int
     area: BaseGeometry
 
@@ -95,6 +98,7 @@ def regions(folder: Path, cities: list[City]) -> list[Region]:
                 name=(facts["name_en"] or facts["name"] or "").strip(),
                 exact=exact,
                 names=tuple(name for name in texts if name and not name.isdigit()),
+                group=(facts["region"] or "").strip(),
                 geoname_id=max(int(facts["gn_id"] or 0), 0),
                 area=simple[at],
             )
@@ -163,22 +167,18 @@ def _grow(ground: BaseGeometry) -> BaseGeometry:
     bands = []
     reach = COAST_KM / KM_PER_DEGREE
     for south in np.arange(-90.0, 90.0, BAND_DEGREES):
-        strip = box(-180, max(south - reach, -90), 180, min(south + BAND_DEGREES + reach, 90))
-        part = shapely.intersection(ground, strip)
+        north = south + BAND_DEGREES
+        part = shapely.intersection(ground, box(-180, south - reach, 180, north + reach))
         if part.is_empty:
             continue
-        scale = max(np.cos(np.radians(south + BAND_DEGREES / 2)), 0.02)
-        flat = shapely.transform(part, lambda xy, s=scale: xy * (s, 1.0))
-        grown = shapely.transform(
-            shapely.buffer(flat, reach, quad_segs=4), lambda xy, s=scale: xy / (s, 1.0)
+        width = max(float(np.cos(np.radians(south + BAND_DEGREES / 2))), 0.02)
+        flat = affinity.scale(part, width, 1.0, origin=(0, 0))
+        grown = affinity.scale(
+            shapely.buffer(flat, reach, quad_segs=4), 1 / width, 1.0, origin=(0, 0)
         )
         grown = shapely.simplify(grown, SEA_TOLERANCE)
-        copies = [
-            shapely.transform(grown, lambda xy, t=t: xy + np.array([t, 0.0]))
-            for t in (-360, 0, 360)
-        ]
-        clip = box(-180, south, 180, south + BAND_DEGREES)
-        bands.append(shapely.intersection(shapely.union_all(copies), clip))
+        copies = [affinity.translate(grown, turn) for turn in (-360.0, 0.0, 360.0)]
+        bands.append(shapely.intersection(shapely.union_all(copies), box(-180, south, 180, north)))
     return shapely.intersection(shapely.union_all(bands), WHOLE_EARTH)
 
 

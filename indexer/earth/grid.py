@@ -24,7 +24,7 @@ from scipy.spatial import cKDTree
 from geofix.geo.boundaries import countries
 from geofix.geo.cells import CellGrid, UInt64Array
 from geofix.geo.coordinates import EARTH_RADIUS_KM, Float64Array, destination, to_unit
-from indexer.earth.gazetteer import City
+from indexer.earth.cities import City
 from indexer.earth.packages import ELEVATION, GEONAMES, LAND_COVER, LAND_MASK, read
 
 Float32Array = npt.NDArray[np.float32]
@@ -113,13 +113,14 @@ def _elevation(folder: Path) -> Float32Array:
         file.write(data)
         file.flush()
         with netcdf_file(file.name, "r", mmap=False) as tables:
-            lat = np.array(tables.variables["ETOPO05_Y"][:], dtype=np.float64)
+            lat: Float64Array = np.array(tables.variables["ETOPO05_Y"][:], dtype=np.float64)
             lon = np.array(tables.variables["ETOPO05_X"][:], dtype=np.float64)
             height = np.array(tables.variables["ROSE"][:], dtype=np.float32)
     height = height[np.argsort(lat)][:, np.argsort(np.mod(lon, 360.0), kind="stable")]
     lat, lon = np.sort(lat), np.sort(np.mod(lon, 360.0))
     rows = _nearest(lat, 90 - PIXEL_DEGREES * (np.arange(ROWS) + 0.5))
-    columns = _nearest(lon, np.mod(-180 + PIXEL_DEGREES * (np.arange(COLUMNS) + 0.5), 360.0))
+    east = PIXEL_DEGREES * (np.mod(np.arange(COLUMNS) + COLUMNS // 2, COLUMNS) + 0.5)
+    columns = _nearest(lon, np.asarray(east, dtype=np.float64))
     return height[np.ix_(rows, columns)]
 
 
@@ -147,7 +148,7 @@ def face_cells(latlon: Float64Array) -> npt.NDArray[np.int64]:
 
 def _quadratic(u: Float64Array) -> Float64Array:
     root = 0.5 * np.sqrt(1 + 3 * np.abs(u))
-    return np.where(u >= 0, root, 1 - root)
+    return np.asarray(np.where(u >= 0, root, 1 - root), dtype=np.float64)
 
 
 def cell_ids_of_faces(numbers: npt.NDArray[np.int64]) -> UInt64Array:
@@ -183,9 +184,14 @@ class Sums:
     """Metres between the 5th and the 95th percentile of the land's elevation."""
 
 
-def land_points(pixels: Raster) -> Float64Array:
-    """Centres (lat, lon) [N, 2] of the pixels that hold land."""
-    return _centres(*np.nonzero(pixels.land > 0))
+def islets(pixels: Raster) -> Float64Array:
+    """Centres (lat, lon) [N, 2] of pixels that hold land.
+
+    Not of those that are land in the mask and water in the land cover throughout: the mask knows
+    no lakes, and the middle of the Caspian belongs to nobody.
+    """
+    dry = (pixels.land > 0) & ((pixels.land < 1) | (pixels.cover != WATER))
+    return _centres(*np.nonzero(dry))
 
 
 def earth_table(folder: Path, cities: list[City], pixels: Raster) -> pa.Table:
