@@ -229,7 +229,7 @@ def _assert_sane(reading: Guess | Rejection) -> None:
     assert reading.confidence is None or 0.0 <= reading.confidence <= 1.0
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(_NOISE, st.sampled_from([None, True, False]))
 @example('{"lat": 1e308, "lon": -1e308}', None)
 @example("9" * 5000 + ", 1", None)

@@ -29,7 +29,7 @@ class Atlas:
 
     def lies_in(self, lat: float, lon: float, country: str) -> bool:
         """Whether a position lies in the country so named or coded."""
-        code = places.reverse(lat, lon).country
+        (code,) = places.country_codes([(lat, lon)])
         stated = country.casefold().strip(" .")
         stated = _ALIASES.get(stated, stated).casefold()
         return bool(code) and stated in (code.casefold(), places.country_name(code).casefold())

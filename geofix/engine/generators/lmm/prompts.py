@@ -95,6 +95,7 @@ def ensemble(specs: Sequence[LmmPrompt], query: Query, place: PlaceName) -> list
     Prompts that turn out alike, because there are fewer neighbours than they would name, are asked
     once.
     """
+    place = _once(place)
     prompts: dict[tuple[object, ...], Prompt] = {}
     for spec in specs:
         similar, dissimilar = _references(spec.references, query)
@@ -189,6 +190,18 @@ def _text(
     lines.append("\nAnswer in this form, with every <…> replaced:")
     lines.append("{" + ", ".join(f'"{name}": {value}' for name, value in template.items()) + "}")
     return "\n".join(lines)
+
+
+def _once(place: PlaceName) -> PlaceName:
+    """The same names, each looked up once: most references stand in several prompts."""
+    names: dict[str, str] = {}
+
+    def name(neighbour: Neighbour) -> str:
+        if neighbour.id not in names:
+            names[neighbour.id] = place(neighbour)
+        return names[neighbour.id]
+
+    return name
 
 
 def _line(number: int, neighbour: Neighbour, place: PlaceName) -> str:
