@@ -179,34 +179,43 @@ def stats_command(gallery: str | None, as_json: bool) -> None:
         return
     _OUT.print(
         f"Gallery {described.name}, version {described.version}: {described.count} photos, "
-        f"encoder {described.encoder} ({described.dimension} dimensions)"
+        f"encoder {described.encoder} ({described.dimension} dimensions)",
+        soft_wrap=True,
     )
     for title in ("countries", "sources", "licences", "contributors"):
-        _OUT.print(_counts(title, described), markup=False)
+        _OUT.print(_counts(title, described), markup=False, soft_wrap=True)
 
 
 def _take(source: Source, gallery: str | None, as_json: bool, command: str) -> None:
-    """Take a source into a gallery and report; ends the process with the exit status."""
+    """Take a source into a gallery and report, whatever ends it; exit unless all is well."""
     report, started = Report(), time.monotonic()
+    held: int | None = None
+    failure: click.ClickException | None = None
     interrupted = False
 
-    async def take(chosen: Target) -> GalleryDescription:
+    async def take(chosen: Target) -> None:
+        nonlocal held
         with _progress() as bar:
             task = bar.add_task("Indexing", total=source.total)
             await chosen.build(source.offers, report, lambda _: bar.advance(task))
-        return await chosen.describe()
+        if report.usable:
+            held = (await chosen.describe()).count
 
-    held: int | None = None
     try:
-        held = _on(gallery, command, take).count
+        _on(gallery, command, take)
+    except click.ClickException as error:
+        failure = error
     except KeyboardInterrupt:
         interrupted = True
-    seconds = time.monotonic() - started
-    name = gallery or settings().gallery
-    if as_json:
-        click.echo(json.dumps(_document(report, name, held, seconds, interrupted), indent=2))
-    else:
-        _print(report, name, held, seconds)
+    if report.counts or failure is None:
+        seconds, name = time.monotonic() - started, gallery or settings().gallery
+        if as_json:
+            document = _document(report, name, held, seconds, interrupted)
+            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        else:
+            _print(report, name, held, seconds)
+    if failure is not None:
+        raise failure
     if interrupted:
         _ERR.print("Stopped. What is counted is kept; the same command goes on from there.")
         raise SystemExit(_INTERRUPTED)
@@ -260,7 +269,8 @@ def _document(
 def _print(report: Report, gallery: str, held: int | None, seconds: float) -> None:
     counts = ", ".join(f"{report.counts[s]} {s}" for s in Status if report.counts[s])
     in_all = "" if held is None else f" It holds {held} photos."
-    _OUT.print(f"Gallery {gallery}: {counts or 'nothing done'} in {seconds:.1f} s.{in_all}")
+    line = f"Gallery {gallery}: {counts or 'nothing done'} in {seconds:.1f} s.{in_all}"
+    _OUT.print(line, soft_wrap=True)
     if not report.skipped:
         return
     for outcome in report.skipped[:_SHOWN]:

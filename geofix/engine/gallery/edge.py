@@ -151,7 +151,7 @@ class EdgeGallery:
         """How many points hold each value of an indexed field, most frequent first."""
         request = qe.FacetRequest(field, limit=10_000, exact=True)
         response = await self._call(lambda shard: shard.facet(request))
-        return {str(hit.value): hit.count for hit in response.hits}
+        return {str(hit.value): hit.count for hit in response.hits if hit.count}
 
     async def scroll(self, batch: int = 1000) -> AsyncIterator[list[Point]]:
         """All points, in batches, in the order of their ids."""
