@@ -169,7 +169,7 @@ def _tell(outcome: Outcome, explain: bool | None, *, is_first: bool) -> None:
 def _write_map(map_file: Path, outcomes: Sequence[Outcome]) -> None:
     from geofix.cli.map import page
 
-    answered = [(outcome.file, outcome.answer) for outcome in outcomes if outcome.answer]
+    answered = [(Path(o.file).name, o.answer) for o in outcomes if o.answer is not None]
     if not answered:
         return
     map_file.write_text(page(answered), encoding="utf-8")

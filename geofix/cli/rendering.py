@@ -92,7 +92,9 @@ def _where(answer: Answer, style: str) -> Text:
 
 def place_name(place: Place) -> str:
     """City, region and country, as far as there are any."""
-    region = f"near {place.region}" if place.region_approximate and not place.city else place.region
+    region = "" if place.region == place.city else place.region
+    if region and place.region_approximate:
+        region = f"probably {region}"
     names = [plain(name) for name in (place.city, region, place.country_name) if name]
     far = f" ({distance(place.city_km)} from its centre)" if place.city and place.city_km else ""
     return ", ".join(names) + far if names else "on the open sea"
@@ -114,8 +116,8 @@ def _basis(answer: Answer) -> str:
     evidence = answer.evidence
     parts = []
     if evidence.neighbours:
-        count = len(evidence.neighbours)
-        parts.append(f"{count} photo{'s' * (count != 1)} that look{'s' * (count == 1)} alike")
+        best = max(neighbour.similarity for neighbour in evidence.neighbours)
+        parts.append(f"{len(evidence.neighbours)} similar photos, the best at {best:.2f}")
     used = [f"“{plain(clue.text)}”" for clue in evidence.text if not clue.rejected]
     if used:
         parts.append("text " + ", ".join(used[:3]))

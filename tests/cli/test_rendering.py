@@ -30,7 +30,7 @@ def test_a_person_reads_where_and_how_sure(answering: Answering) -> None:
         "country 750 km: 93 %",
         "continent 2 500 km: > 99 %",
         "France 80 %",
-        "12 photos that look alike",
+        "12 similar photos, the best at 0.90",
         "lmm (timeout)",
         "first estimate",
     ):

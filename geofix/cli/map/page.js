@@ -202,7 +202,7 @@
   }
   const zoom = (factor) => go(view.lat, view.lon, view.radius * factor);
   function home() {
-    const reach = Math.min(Math.PI / 2, Math.max(1, shown.answer.radius_90_km * 1.25) / EARTH_KM);
+    const reach = Math.min(Math.PI / 2, Math.max(4, shown.answer.radius_90_km * 1.25) / EARTH_KM);
     go(shown.answer.position.lat, shown.answer.position.lon, (Math.min(...size) * 0.46) / Math.sin(reach));
   }
 
@@ -266,16 +266,17 @@
     }
   }
 
-  function describe(name, answer) {
+  function describe(entry) {
+    const { name, answer } = entry;
     panel.replaceChildren();
     if (answers.length > 1) {
       const choice = put(panel, "select");
       choice.setAttribute("aria-label", "Photo");
-      answers.forEach((one, i) => { const option = put(choice, "option", one.name); option.value = i; option.selected = one.name === name; });
+      answers.forEach((one, i) => { const option = put(choice, "option", one.name); option.value = i; option.selected = one === entry; });
       choice.onchange = () => show(answers[choice.value]);
     }
     const { place } = answer;
-    put(panel, "h1", placed(place.city, place.region, place.country_name) || "On the open sea");
+    put(panel, "h1", placed(place.city, place.region !== place.city && place.region, place.country_name) || "On the open sea");
     put(panel, "p", `${answer.position.lat.toFixed(5)}, ${answer.position.lon.toFixed(5)}`);
     put(panel, "p", name, "soft");
     if (answer.abstention) put(panel, "p", `Can't tell: ${answer.abstention.detail}`, "abstains");
@@ -297,7 +298,8 @@
     put(panel, "p", `${answer.encoder}; ${answer.galleries.map((g) => `${g.name} version ${g.version}, ${g.count} photos`).join("; ") || "no gallery"}`, "soft");
   }
 
-  function show({ name, answer }) {
+  function show(entry) {
+    const { answer } = entry;
     const cells = (answer.heatmap ? answer.heatmap.features : []).map((f) => ({ f, shape: shape(f.geometry.coordinates[0].slice(0, -1).map(([lon, lat]) => unit(lat, lon))) }));
     // By density, so that a larger cell does not look likelier than a small one.
     const dense = cells.map(({ f, shape: s }) => f.properties.probability / (s.reach * s.reach));
@@ -311,7 +313,7 @@
       clusters: answer.clusters.map((c) => ({ at: unit(c.lat, c.lon), probability: c.probability, text: `${placed(c.city, c.country)} ${percent(c.probability)}\n${c.channels.join(", ")}` })),
       neighbours: answer.evidence.neighbours.map((n) => ({ at: unit(n.lat, n.lon), text: `${n.uri || n.id}\nsimilarity ${n.similarity.toFixed(3)}, ${away(answer, n)} away` })),
     };
-    describe(name, answer);
+    describe(entry);
     home();
   }
 
