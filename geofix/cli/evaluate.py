@@ -69,14 +69,14 @@ def evaluate(
                 report = asyncio.run(_answers(labelled, gallery, names, leave_one_out, progress))
     except GeofixError as error:
         raise click.ClickException(str(error)) from error
-    for table in report.tables():
-        _OUT.print(table)
-    for skipped in report.skipped:
-        _ERR.print(f"skipped {skipped.key}: {skipped.cause}", style="yellow", soft_wrap=True)
     if json_file is not None:
         json_file.write_text(report.to_json(), encoding="utf-8")
     if markdown_file is not None:
         markdown_file.write_text(report.to_markdown(), encoding="utf-8")
+    for table in report.tables():
+        _OUT.print(table)
+    for skipped in report.skipped:
+        _ERR.print(f"skipped {skipped.key}: {skipped.cause}", style="yellow", soft_wrap=True)
 
 
 def _attributes(truth: Truth, progress: Callable[[], None]) -> Report:
