@@ -138,7 +138,7 @@ def _with_western_sahara(code: str, area: BaseGeometry) -> Iterable[tuple[str, B
     return [("MA", shapely.difference(area, south)), ("EH", shapely.intersection(area, south))]
 
 
-def _fill(areas: dict[str, BaseGeometry], near_land: BaseGeometry) -> dict[str, BaseGeometry]:
+def _fill(areas: Mapping[str, BaseGeometry], near_land: BaseGeometry) -> dict[str, BaseGeometry]:
     """Give what no country's area covers to the country it borders on most."""
     codes, shapes = list(areas), np.array(list(areas.values()))
     gaps = shapely.get_parts(shapely.difference(near_land, shapely.union_all(shapes)))

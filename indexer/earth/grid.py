@@ -118,7 +118,8 @@ def _elevation(folder: Path) -> Float32Array:
             height = np.array(tables.variables["ROSE"][:], dtype=np.float32)
     height = height[np.argsort(lat)][:, np.argsort(np.mod(lon, 360.0), kind="stable")]
     lat, lon = np.sort(lat), np.sort(np.mod(lon, 360.0))
-    rows = _nearest(lat, 90 - PIXEL_DEGREES * (np.arange(ROWS) + 0.5))
+    north = 90 - PIXEL_DEGREES * (np.arange(ROWS) + 0.5)
+    rows = _nearest(lat, np.asarray(north, dtype=np.float64))
     east = PIXEL_DEGREES * (np.mod(np.arange(COLUMNS) + COLUMNS // 2, COLUMNS) + 0.5)
     columns = _nearest(lon, np.asarray(east, dtype=np.float64))
     return height[np.ix_(rows, columns)]
