@@ -1,0 +1,127 @@
+"""Figures of the embedded gallery: ``python -m benchmarks.gallery [--count N] [--dimension D]``.
+
+Vectors are clustered and of low rank, as embeddings are: uniform noise would make any graph look
+bad. Every figure of recall is against brute force.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from geofix.engine.gallery.edge import EdgeGallery
+from geofix.engine.gallery.ledger import Ledger
+from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.engine.gallery.records import point_id
+from geofix.engine.region import contains
+from geofix.engine.types import Filter, Float32Array, Float64Array, Int64Array, Point
+
+K = 50
+QUERIES = 100
+FILTERS = {
+    "none": Filter(),
+    "country (1 of 40)": Filter(countries=("C7",)),
+    "circle 5000 km": Filter(circle=(10.0, 179.0, 5000.0)),
+    "circle 1000 km": Filter(circle=(10.0, 179.0, 1000.0)),
+    "circle 100 km": Filter(circle=(10.0, 179.0, 100.0)),
+    "box across 180": Filter(bbox=(150.0, -40.0, -150.0, 40.0)),
+}
+
+
+def vectors(count: int, dimension: int) -> Float32Array:
+    """float32 [count, dimension]: 2000 clusters in a space of 64 dimensions, turned at random."""
+    rng = np.random.default_rng(0)
+    rank = min(64, dimension)
+    turn = rng.normal(size=(rank, dimension)).astype(np.float32)
+    low = rng.normal(size=(2000, rank))[rng.integers(2000, size=count)]
+    found = (low + 0.5 * rng.normal(size=(count, rank))).astype(np.float32) @ turn
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+
+
+def points(images: Float32Array, latlon: Float64Array, first: int) -> list[Point]:
+    """One point for each row; they are numbered from ``first``."""
+    return [
+        Point(point_id("g", str(i)), str(i), lat, lon, image, country=f"C{i % 40}")
+        for i, (image, (lat, lon)) in enumerate(zip(images, latlon.tolist(), strict=True), first)
+    ]
+
+
+def disk_mib(directory: Path) -> float:
+    """What a directory takes on the disk."""
+    return sum(path.stat().st_blocks for path in directory.rglob("*")) * 512 / 2**20
+
+
+async def measure(directory: Path, count: int, dimension: int, console: Console) -> None:
+    """Build, optimise and search a gallery, and print what it took."""
+    images = vectors(count, dimension)
+    rng = np.random.default_rng(1)
+    latlon = np.stack(
+        [np.degrees(np.arcsin(rng.uniform(-1, 1, count))), rng.uniform(-180, 180, count)], axis=1
+    )
+    index = await EdgeGallery.open(directory / "v1", name="g", encoder="e", dimension=dimension)
+    gallery = await RecordedGallery.open(index, Ledger(directory, dimension))
+    started = time.perf_counter()
+    for start in range(0, count, 1000):
+        rows = slice(start, start + 1000)
+        await gallery.upsert(points(images[rows], latlon[rows], start))
+    console.print(f"{count} x {dimension}: written in {time.perf_counter() - started:.1f} s")
+    longest, seconds = await optimize(gallery, images[0])
+    console.print(f"optimised in {seconds:.1f} s; the longest search meanwhile {longest:.0f} ms")
+    console.print(f"{disk_mib(directory):.0f} MiB on the disk, manifest and log included")
+    table = Table("filter", "passing", "p50 ms", "p99 ms", f"recall@{K}")
+    countries = np.array([f"C{i % 40}" for i in range(count)])
+    for name, where in FILTERS.items():
+        passing = np.flatnonzero(contains(where, latlon, countries))
+        table.add_row(name, str(len(passing)), *await search(gallery, images, passing, where))
+    console.print(table)
+    await gallery.close()
+
+
+async def optimize(gallery: RecordedGallery, vector: Float32Array) -> tuple[float, float]:
+    """Longest search in ms during an optimisation, and how long that took in s."""
+    started, longest = time.perf_counter(), 0.0
+    optimizing = asyncio.create_task(gallery.optimize())
+    while not optimizing.done():
+        began = time.perf_counter()
+        await gallery.search(vector, K, Filter())
+        longest = max(longest, time.perf_counter() - began)
+        await asyncio.sleep(0.01)
+    await optimizing
+    return longest * 1e3, time.perf_counter() - started
+
+
+async def search(
+    gallery: RecordedGallery, images: Float32Array, passing: Int64Array, where: Filter
+) -> tuple[str, str, str]:
+    """p50 and p99 in ms, and recall."""
+    times, found, wanted = [], 0, 0
+    for query in images[:: max(1, len(images) // QUERIES)][:QUERIES]:
+        began = time.perf_counter()
+        hits = await gallery.search(query, K, where)
+        times.append((time.perf_counter() - began) * 1e3)
+        best = np.sort(images[passing] @ query)[-K:]
+        wanted += len(best)
+        found += sum(hit.similarity >= best[0] - 1e-5 for hit in hits)
+    p50, p99 = np.percentile(times, [50, 99])
+    return f"{p50:.2f}", f"{p99:.2f}", f"{found / max(1, wanted):.4f}"
+
+
+def main() -> None:
+    """Measure in a temporary directory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=30_000)
+    parser.add_argument("--dimension", type=int, default=1280)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(measure(Path(folder), given.count, given.dimension, Console()))
+
+
+if __name__ == "__main__":
+    main()
