@@ -44,7 +44,7 @@ def list_models(as_json: bool) -> None:
     table.add_column("Name", no_wrap=True)
     table.add_column("MB", justify="right")
     for heading in ("Into", "Licence", "Source"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for card in cards.values():
         table.add_row(
             card.name,

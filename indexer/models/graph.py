@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 OPSET = 18
+OUTPUT = "output."
+"""Before the names of outputs while the exporter works."""
 ONE_FILE_BYTES = 2**31 - 2**20
 """Protobuf cannot hold more; larger weights go into a file of their own."""
 
@@ -33,13 +35,14 @@ def write(
             dynamo=True,
             verbose=False,
             input_names=[inputs],
-            output_names=list(outputs),
+            output_names=[OUTPUT + name for name in outputs],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             opset_version=OPSET,
         )
     if program is None:
         raise RuntimeError("the exporter returned no program")
     model = program.model_proto
+    _name_outputs(model, outputs)
     _strip(model)
     weights_bytes = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
     if weights_bytes < ONE_FILE_BYTES:
@@ -49,6 +52,16 @@ def write(
     (path.parent / data).unlink(missing_ok=True)  # onnx appends to a file that is there
     onnx.save_model(model, path, save_as_external_data=True, location=data)
     return (path.name, data)
+
+
+def _name_outputs(model: onnx.ModelProto, names: Sequence[str]) -> None:
+    """Give the outputs their names; the exporter would not see that an inner value has one."""
+    new = {name: f"{name}.inner" for name in names} | {OUTPUT + name: name for name in names}
+    for value in (*model.graph.output, *model.graph.initializer):
+        value.name = new.get(value.name, value.name)
+    for node in model.graph.node:
+        for values in (node.input, node.output):
+            values[:] = [new.get(value, value) for value in values]
 
 
 @contextlib.contextmanager

@@ -80,6 +80,8 @@ def fetch(repository: Repository, endpoint: str | None = None) -> Snapshot:
                 endpoint=endpoint,
             )
         )
+    except InvalidSource:
+        raise
     except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise InvalidSource(
             f"The Hugging Face hub has no {repository.id!r} that is free to download "

@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import numpy_helper
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -189,7 +190,7 @@ def _model(folder: Path, config: PreTrainedConfig) -> PreTrainedModel:
             dtype=torch.float32,
             attn_implementation="eager",
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise InvalidSource("The checkpoint's weights are missing or damaged.") from error
     model, report = loaded
     if report["missing_keys"]:
