@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from geofix.engine import answer, background, image, models, pooling, verify
+from geofix.engine import background, image, models
+from geofix.engine.conclude import Findings, conclude
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.port import Gallery
+from geofix.engine.generators import router
 from geofix.engine.generators.attributes import AttributesGenerator, attribute_table
+from geofix.engine.generators.lmm import LmmGenerator
 from geofix.engine.generators.port import Generator
 from geofix.engine.generators.text import TextGenerator
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
-    LEVELS_KM,
     Channel,
     Degradation,
     Embedding,
@@ -28,12 +30,10 @@ from geofix.engine.types import (
     LocateOptions,
     Neighbour,
     Photo,
-    PhotoInfo,
     Prediction,
-    Proposal,
     Query,
 )
-from geofix.errors import Conflict, InvalidOption
+from geofix.errors import Conflict, InvalidOption, Unavailable
 from geofix.geo.places import reverse
 from geofix.settings import Settings
 
@@ -57,6 +57,7 @@ class Locator:
         self.ready = False
         self._directory = directory
         self._generators = {str(g.channel): g for g in generators}
+        self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
         self._settings = settings
 
     @classmethod
@@ -73,10 +74,12 @@ class Locator:
         try:
             card = models.find(settings.model, settings.data_dir)
             encoder = await asyncio.to_thread(Encoder.load, card, settings.threads)
-            generators = [
+            generators: list[Generator] = [
                 TextGenerator(settings.text_budget_s),
                 AttributesGenerator(settings.attributes_budget_s),
             ]
+            if (lmm := LmmGenerator.from_settings(settings)) is not None:
+                generators.append(lmm)
             locator = cls(encoder, directory, generators, settings)
             if role == "service":
                 await asyncio.to_thread(locator.warm_up)
@@ -118,19 +121,26 @@ class Locator:
         photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
         embedding = await clock.stage("encode", asyncio.to_thread(self._encode, photo))
         galleries, infos = await self._open(options.galleries)
-        neighbours = await clock.stage(
-            "search", _search(galleries, embedding, options), lambda found: {"found": len(found)}
+        neighbours, degraded = await clock.stage(
+            "search", _search(galleries, embedding, options), lambda done: {"found": len(done[0])}
         )
         query = Query(photo, embedding, neighbours, options.filter)
         if any(generator.channel in _READERS for generator in generators):
             query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
-        proposals, degraded = await propose_all(generators, query, clock)
-        prediction = await clock.stage(
-            "posterior",
-            asyncio.to_thread(
-                self._conclude, query, proposals, tuple(degraded), infos, options, clock
-            ),
-        )
+        found = Findings(query, self.encoder.name, infos, degraded=degraded)
+        local = [generator for generator in generators if generator.channel is not Channel.LMM]
+        found = found.joined(*await propose_all(local, query, clock))
+        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+        if self._lmm is not None and self._lmm in generators:
+            decision = self._route(self._lmm, found, prediction, options)
+            if decision.degraded:
+                told = Degradation(str(Channel.LMM), decision.degraded)
+                prediction = replace(prediction, degraded=(*prediction.degraded, told))
+            if decision.ask:
+                found = found.joined(*await propose_all([self._lmm], query, clock))
+                prediction = await clock.stage(
+                    "posterior", asyncio.to_thread(conclude, found, options)
+                )
         return replace(prediction, timings_ms=clock.total())
 
     async def embed_image(self, data: bytes) -> Embedding:
@@ -149,6 +159,8 @@ class Locator:
     async def close(self) -> None:
         """Close the galleries and give the data directory back."""
         self.ready = False
+        if self._lmm is not None:
+            await self._lmm.close()
         await self.galleries.close()
         self._directory.release()
 
@@ -175,6 +187,22 @@ class Locator:
             )
         return [self._generators[name] for name in self._generators if name in wanted]
 
+    @staticmethod
+    def _route(
+        lmm: LmmGenerator, found: Findings, so_far: Prediction, options: LocateOptions
+    ) -> router.Decision:
+        """Whether the language model is worth its price for this photo."""
+        margin, entropy = router.margin_and_entropy([c.probability for c in so_far.clusters])
+        signals = router.Signals(
+            margin=margin,
+            entropy_bits=entropy,
+            text=any(not clue.rejected for clue in so_far.text),
+            landmark=router.landmark_probability(found.query.embedding.classes),
+            configured=True,
+            affordable=lmm.affords(found.query.account),
+        )
+        return router.decide(options.generators, signals)
+
     async def _open(self, names: Sequence[str]) -> tuple[list[Gallery], tuple[GalleryInfo, ...]]:
         opened: list[Gallery] = []
         infos = []
@@ -194,65 +222,26 @@ class Locator:
             infos.append(info)
         return opened, tuple(infos)
 
-    def _conclude(
-        self,
-        query: Query,
-        proposals: Sequence[Proposal],
-        degraded: tuple[Degradation, ...],
-        infos: tuple[GalleryInfo, ...],
-        options: LocateOptions,
-        clock: Stopwatch,
-    ) -> Prediction:
-        trust = verify.Trust()
-        pool = pooling.gather(verify.retrieved(query.neighbours, trust), proposals, query)
-        fused = pooling.fuse(pool, proposals, query.filter, trust)
-        best = fused.answer()
-        profile = fused.profile(best)
-        radius_90_km = profile.radius_km(0.9)
-        points = answer.spread(fused)
-        countries = answer.country_shares(fused, points, pool.countries)
-        named = answer.clusters(fused, pool.candidates, pool.countries, options.candidates)
-        regions, cities = answer.region_shares(named)
-        return Prediction(
-            lat=float(best[0]),
-            lon=float(best[1]),
-            radius_50_km=profile.radius_km(0.5),
-            radius_90_km=radius_90_km,
-            within={km: profile.within(km) for km in LEVELS_KM},
-            abstention=answer.abstention(
-                profile,
-                galleries_empty=all(info.count == 0 for info in infos),
-                candidates=len(pool.candidates),
-            ),
-            locality=reverse(float(best[0]), float(best[1])),
-            continents=answer.continent_shares(countries),
-            countries=countries,
-            regions=regions,
-            cities=cities,
-            clusters=tuple(cluster for cluster, _ in named),
-            heatmap=answer.heatmap(fused, points, radius_90_km) if options.heatmap else (),
-            neighbours=query.neighbours,
-            text=tuple(clue for proposal in proposals for clue in proposal.text),
-            attributes=tuple(clue for proposal in proposals for clue in proposal.attributes),
-            degraded=degraded,
-            calibration=None,
-            encoder=self.encoder.name,
-            galleries=infos,
-            photo=PhotoInfo(
-                query.photo.sha256, query.photo.width, query.photo.height, query.photo.format
-            ),
-            timings_ms=clock.total(),
-        )
-
 
 async def _search(
     galleries: Sequence[Gallery], embedding: Embedding, options: LocateOptions
-) -> tuple[Neighbour, ...]:
-    found = await asyncio.gather(
-        *(g.search(embedding.vector, options.neighbours, options.filter) for g in galleries)
+) -> tuple[tuple[Neighbour, ...], tuple[Degradation, ...]]:
+    """Neighbours of all galleries, best first; a gallery that cannot be reached is named."""
+    outcomes = await asyncio.gather(
+        *(g.search(embedding.vector, options.neighbours, options.filter) for g in galleries),
+        return_exceptions=True,
     )
-    best = sorted((n for one in found for n in one), key=lambda n: (-n.similarity, n.id))
-    return tuple(best[: options.neighbours])
+    found: list[Neighbour] = []
+    missing = []
+    for outcome in outcomes:
+        if isinstance(outcome, Unavailable):
+            missing.append(Degradation(str(Channel.RETRIEVAL), "unavailable"))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            found.extend(outcome)
+    found.sort(key=lambda neighbour: (-neighbour.similarity, neighbour.id))
+    return tuple(found[: options.neighbours]), tuple(missing)
 
 
 def _size(photo: Photo) -> dict[str, object]:

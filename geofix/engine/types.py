@@ -352,7 +352,11 @@ class Prediction:
     galleries: tuple[GalleryInfo, ...]
     photo: PhotoInfo
     timings_ms: Mapping[str, float]
-    """Per stage: decode, encode, search, text, attributes, posterior, total."""
+    """Per stage: decode, encode, search, text, attributes, lmm, posterior, total."""
+    calls: tuple[LmmCall, ...] = ()
+    """Every call of a language model, its latency, tokens and cost."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Generations that were no candidate, by reason."""
 
 
 @dataclass(frozen=True, slots=True)
