@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from geofix.engine.types import Float32Array, Float64Array
+from geofix.engine.types import Float32Array, Float64Array, Int64Array
 from geofix.errors import InvalidOption, ModelUnavailable
 
 FEWEST_POINTS = 500
@@ -149,7 +149,7 @@ def _ridge(
     return maps, x_mean, y_mean
 
 
-def _groups(contributors: Sequence[str]) -> Float64Array:
+def _groups(contributors: Sequence[str]) -> Int64Array:
     """Group number [N] of each point: contributors stay whole and are dealt out by size."""
     names = np.array([name or f"\0{i}" for i, name in enumerate(contributors)])
     unique, member, size = np.unique(names, return_inverse=True, return_counts=True)
@@ -159,7 +159,7 @@ def _groups(contributors: Sequence[str]) -> Float64Array:
     for name in np.argsort(-size, kind="stable"):
         group[name] = int(np.argmin(load_of))
         load_of[group[name]] += size[name]
-    dealt: Float64Array = group[member]
+    dealt: Int64Array = group[member]
     return dealt
 
 
