@@ -1,8 +1,9 @@
 """How much each candidate is worth: its log odds against the prior over the whole Earth.
 
 Retrieved candidates share one trust. How the trust is divided follows from their similarities;
-how large it is follows from how far the best neighbour stands out of the others: against a
-gallery that does not know the place all neighbours are about equally (un)like the photo.
+how large it is follows from how far the best neighbour stands out of the others, and from how many of
+those agree with it: against a gallery that does not know the place all neighbours are about
+equally (un)like the photo and lie anywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from geofix.engine.types import Candidate, Channel, Float64Array, Neighbour
+from geofix.geo.coordinates import haversine_km
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Trust:
     """Closeness at which retrieval weighs as much as the prior."""
     slope: float = 20.0
     """Log odds per unit of closeness."""
+    agreement: float = 0.4
+    """Closeness that full agreement of the other neighbours with the best one is worth."""
     exact_km: float = 0.05
     """Kernel width of a neighbour that equals the photo."""
     vague_km: float = 1000.0
@@ -36,6 +40,7 @@ class Trust:
 _TAIL_FROM = 5
 """Neighbours from this rank on are taken for unrelated."""
 _TAIL_NEEDED = 5
+_NEAR_KM = 25.0
 
 
 def closeness(similarities: Float64Array, trust: Trust) -> Float64Array:
@@ -63,18 +68,37 @@ def log_odds(candidates: Sequence[Candidate], trust: Trust) -> Float64Array:
     is_retrieved = np.array([c.channel is Channel.RETRIEVAL for c in candidates], dtype=bool)
     score = np.array([c.score for c in candidates])
     if is_retrieved.any():
-        odds[is_retrieved] = _retrieval_log_odds(score[is_retrieved], trust)
+        latlon = np.array([(c.lat, c.lon) for c in candidates])[is_retrieved]
+        odds[is_retrieved] = _retrieval_log_odds(score[is_retrieved], latlon, trust)
     stated = np.clip(score[~is_retrieved], 0.001, 0.98)
     odds[~is_retrieved] = np.log(stated / (1.0 - stated))
     return odds
 
 
-def _retrieval_log_odds(similarities: Float64Array, trust: Trust) -> Float64Array:
+def _retrieval_log_odds(
+    similarities: Float64Array, latlon: Float64Array, trust: Trust
+) -> Float64Array:
     order = np.argsort(-similarities, kind="stable")
     ranked = similarities[order]
-    best = closeness(ranked, trust)[0]
+    stands_out = closeness(ranked, trust)[0] + trust.agreement * _agreement(
+        ranked, latlon[order], trust
+    )
     share = (ranked - ranked[0]) / trust.temperature
     share -= np.log(np.exp(share).sum())
     odds = np.empty_like(ranked)
-    odds[order] = share + trust.slope * (best - trust.neutral)
+    odds[order] = share + trust.slope * (stands_out - trust.neutral)
     return odds
+
+
+def _agreement(ranked: Float64Array, latlon: Float64Array, trust: Trust) -> float:
+    """How much oftener than by chance the other neighbours lie near the best one, 0 to 1.
+
+    Chance is how many of them lie there whatever their similarity: in a gallery of one city all
+    neighbours are near each other, which says nothing.
+    """
+    if len(ranked) <= _TAIL_FROM:
+        return 0.0
+    near = haversine_km(latlon[0], latlon[1:]) <= _NEAR_KM
+    weight = np.exp((ranked[1:] - ranked[0]) / trust.temperature)
+    lift = float((weight * near).sum() / max(weight.sum(), 1e-300)) - float(near.mean())
+    return max(lift, 0.0)
