@@ -1,9 +1,9 @@
 """How much each candidate is worth: its log odds against the prior over the whole Earth.
 
-Retrieved candidates share one trust. How the trust is divided follows from their similarities;
-how large it is follows from how far the best neighbour stands out of the others, and from how many of
-those agree with it: against a gallery that does not know the place all neighbours are about
-equally (un)like the photo and lie anywhere.
+Retrieved candidates share one trust. How it is divided follows from their similarities; how large
+it is follows from how far the best neighbour stands out of the others, and from how many of those
+agree with it: against a gallery that does not know the place all neighbours are about equally
+(un)like the photo and lie anywhere.
 """
 
 from __future__ import annotations
