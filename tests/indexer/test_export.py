@@ -8,7 +8,6 @@ import os
 import sys
 import types
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,9 +18,9 @@ import torch
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 from torch import nn
 
-from geofix.engine.encoder import REFERENCE_TOLERANCE, Encoder, LocationEncoder, preprocess
+from geofix.engine.encoder import Encoder, LocationEncoder, preprocess
 from geofix.engine.image import decode
-from geofix.engine.models import BUILT_IN, HEAD_MODEL, MANIFEST_FILE, built_in, coordinates
+from geofix.engine.models import HEAD_MODEL, built_in, coordinates
 from geofix.errors import InvalidSource, Unavailable
 from indexer.models import export, lite, location, wheels
 
@@ -150,21 +149,6 @@ def test_normalisation_was_chosen_by_what_is_seen(photos: torch.Tensor) -> None:
     values = (daisy * (128 / 255) + 127 / 255).transpose(0, 2, 3, 1)
     other = ((values - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
     assert names[int(session.run(["logits"], {"image": other})[0].argmax())] != "daisy"
-
-
-def test_export_writes_the_committed_files(tmp_path: Path) -> None:
-    built: list[str] = []
-    cards = export.export(tmp_path, progress=built.append)
-    assert built == [card.name for card in cards]
-    for card, committed in zip(cards, built_in().values(), strict=True):
-        assert not card.faults()
-        differences = np.subtract(card.reference, committed.reference)
-        assert np.abs(differences).max(initial=0) < REFERENCE_TOLERANCE
-        assert replace(card, reference=committed.reference, directory=BUILT_IN) == committed
-        for file in card.files:
-            assert (tmp_path / file).read_bytes() == (BUILT_IN / file).read_bytes()
-    assert built_in(tmp_path).keys() == built_in().keys()
-    assert (tmp_path / MANIFEST_FILE).exists()
 
 
 def test_equal_earth_is_finite_and_symmetric() -> None:
