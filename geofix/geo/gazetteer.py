@@ -12,7 +12,6 @@ import math
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache, cached_property
 
 import numpy as np
@@ -22,7 +21,10 @@ import pyarrow as pa
 from geofix.geo.coordinates import EARTH_RADIUS_KM, Coordinate, Float64Array, to_unit
 from geofix.geo.keys import KeyIndex
 from geofix.geo.names import is_ideographic, search_key
+from geofix.geo.place import Kind, Place, PlaceMatch
 from geofix.geo.tables import classified, strings, table
+
+__all__ = ["COORDINATE_SCALE", "Gazetteer", "Kind", "Place", "PlaceMatch", "gazetteer"]
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -52,47 +54,6 @@ _LARGEST = 1e7
 _ADMINISTRATIVE_SUFFIXES = "市区區町村县縣郡州省府都県道시군구"
 _LEARNT_BY_LENGTH = (0.5, 0.7, 0.85)
 """What a name of one, two, three letters is worth: such texts are seldom places."""
-
-
-class Kind(Enum):
-    """What a place is."""
-
-    CITY = 0
-    REGION = 1
-    COUNTRY = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place of the gazetteer."""
-
-    geoname_id: int
-    """0 where GeoNames' id is not known."""
-    name: str
-    country: str
-    """ISO 3166-1 alpha-2, or XK."""
-    region: str
-    """First-level division; empty for a country and where there is none."""
-    lat: float
-    lon: float
-    """Of the city, or of the city nearest to where a region's or country's people live."""
-    population: int
-    kind: Kind = Kind.CITY
-    radius_km: float = 0.0
-    """Of a disc as large as the place; of a city, estimated from its population."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceMatch:
-    """A place whose name resembles a text."""
-
-    place: Place
-    score: float
-    """0 to 1: how well the name agrees, less a little for small places and short names."""
-    matched_name: str
-    """The name of the place that was found, as GeoNames writes it."""
-    similarity: float
-    """0 to 1: the agreement of the names alone; 1 when they are the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ __all__ = [
     "reverse",
 ]
 
+FARTHEST_CITY_KM = 250.0
+"""A city farther away than this says nothing of a position."""
 _PEOPLE_PER_KM2 = 4000.0
 """Of a built-up area: gives the reach of a city from its population."""
 _LEAST_REACH_KM = 0.5
@@ -98,7 +100,8 @@ def reverse(lat: float, lon: float) -> Locality:
     if len(candidates):
         people = known.populations(rows)[candidates]
         chosen = int(candidates[_city(distances[candidates], people)])
-        city, city_km = known.place(rows.start + chosen).name, float(distances[chosen])
+        if distances[chosen] <= FARTHEST_CITY_KM:
+            city, city_km = known.place(rows.start + chosen).name, float(distances[chosen])
     return Locality(country, country_name(country), region, approximate, city, city_km)
 
 

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from geofix.geo import boundaries as built
-from indexer.earth import boundaries, gazetteer, grid, tables
+from indexer.earth import boundaries, gazetteer, grid, rasters, tables
 from indexer.earth.cities import cities as read_cities
 
 DATA = Path(built.__file__).parent / "data"
@@ -30,11 +30,11 @@ def build(packages: Path, only: tuple[str, ...]) -> None:
     DATA.mkdir(exist_ok=True)
     cities = read_cities(packages)
     regions = boundaries.regions(packages, cities)
-    pixels = grid.raster(packages)
+    pixels = rasters.raster(packages)
     if {"countries", "places"} & set(wanted):
         land = np.array([region.area for region in regions])
         settled = np.array([(city.lat, city.lon) for city in cities])
-        islets = np.concatenate([grid.islets(pixels), settled])
+        islets = np.concatenate([rasters.islets(pixels), settled])
         areas = boundaries.countries(packages, cities, land, islets)
         tables.write(tables.countries_table(packages, areas), DATA / "countries.parquet")
         built.countries.cache_clear()

