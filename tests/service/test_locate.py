@@ -79,7 +79,8 @@ def test_an_answer_is_complete_and_says_that_it_cannot_tell(
     }
     assert answer.heatmap is not None
     shares = [feature["properties"]["probability"] for feature in answer.heatmap["features"]]
-    assert 0.5 < sum(shares) <= 1.0 + 1e-6
+    assert shares == sorted(shares, reverse=True)
+    assert 0.0 < sum(shares) <= 1.0 + 1e-6
     for leak in (environment["GEOFIX_DATA_DIR"], "NaN", "Infinity", str(Path.home())):
         assert leak not in response.text
 
