@@ -74,6 +74,8 @@ async def read_form(request: Request, *, max_photos: int) -> Form:
         form = await parser.parse()
     except MultiPartException as error:
         raise InvalidRequest(f"The multipart body cannot be read: {error.message}") from error
+    except UnicodeError as error:
+        raise InvalidRequest("The multipart body's charset cannot be read. Use UTF-8.") from error
     try:
         return await _parts(form)
     finally:

@@ -60,7 +60,7 @@ class Outcome:
 @click.option("--bbox", metavar="W,S,E,N", help="Only in this box, in degrees.")
 @click.option("--polygon", metavar="LAT,LON;…", help="Only in this polygon.")
 @click.option("--radius", metavar="LAT,LON,KM", help="Only in this circle.")
-@click.option("--generators", metavar="NAMES", help="auto, none, or any of text,attributes.")
+@click.option("--generators", metavar="NAMES", help="auto, none, or any of text,attributes,lmm.")
 @click.option("--neighbours", metavar="N", help="How many similar photos are looked up.")
 @click.option("--exclude", multiple=True, metavar="ID", help="Gallery photo not to be used.")
 @click.option(

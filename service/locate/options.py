@@ -28,7 +28,7 @@ from geofix.geo.cells import polygon_contains
 from geofix.geo.places import country_name
 
 _HALF_ROUND_KM = 20_038.0
-_GENERATORS = ("auto", "none", "text", "attributes")
+_GENERATORS = ("auto", "none", "text", "attributes", "lmm")
 
 
 def _split(value: object, separator: str = ",") -> object:
@@ -121,7 +121,7 @@ class Options(BaseModel):
     generators: Annotated[
         Names,
         AfterValidator(_generators),
-        Field(min_length=1, description="auto, none, or any of text and attributes."),
+        Field(min_length=1, description="auto, none, or any of text, attributes and lmm."),
     ] = ("auto",)
     country: Annotated[
         Names,
@@ -221,7 +221,7 @@ def _sentence(kind: str, loc: tuple[int | str, ...], message: str) -> str:
         close = difflib.get_close_matches(path[-1], known, n=1)
         meant = f"Did you mean {close[0]!r}?" if close else f"Options are {', '.join(known)}."
         return f"Unknown option {path[-1][:80]!r}. {meant}"
-    return f"{'.'.join(path)}: {message.removeprefix('Value error, ')}."
+    return f"{'.'.join(path) or 'options'}: {message.removeprefix('Value error, ')}."
 
 
 def query_parameters() -> list[Mapping[str, object]]:

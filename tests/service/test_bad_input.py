@@ -146,6 +146,14 @@ _BAD = {
     "no-boundary": Bad(
         400, "invalid-request", _form(_FILE), {"Content-Type": "multipart/form-data"}
     ),
+    "odd-charset": Bad(
+        400,
+        "invalid-request",
+        _form(_FILE),
+        {"Content-Type": "multipart/form-data; boundary=xx; charset=undefined"},
+    ),
+    "options-null": Bad(422, "invalid-option", _json('{"photo": "PHOTO", "options": null}'), _JSON),
+    "no-lmm": Bad(422, "invalid-option", lambda jpeg: jpeg, query="generators=lmm"),
     "no-form": Bad(400, "invalid-request", lambda _: b"garbage", _FORM),
     "too-many-fields": Bad(
         400,
