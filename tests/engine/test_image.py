@@ -458,3 +458,10 @@ def test_no_position_with_a_zero_denominator() -> None:
     else:
         raise AssertionError("the latitude is not where it was expected")
     assert read_position(data) is None
+
+
+def test_heif_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    heif = b"\0\0\0\x1cftypheic" + bytes(400)
+    with pytest.raises(UnsupportedFormat, match=r"geofix\[heif\]"):
+        decode(heif, target=TARGET)
