@@ -42,8 +42,9 @@ MAX_PIXELS = 50_000_000
 """Pixels decoded at most, after the scaled decoding of JPEG."""
 MAX_JPEG_PIXELS = 256_000_000
 """Pixels of a JPEG that is decoded at a reduced scale: reading its code takes a second."""
-MAX_WEBP_PIXELS = 18_000_000
-"""WEBP has no scaled decoding, and its decoder holds 15 bytes for every pixel."""
+MAX_FRAMED_WEBP_PIXELS = 18_000_000
+"""Pillow holds 15 bytes for every pixel of a WEBP; larger ones are decoded without its frames,
+which leaves no transparency."""
 MAX_SIDE = 65_535
 """Of width and height, in pixels: the longest a JPEG can have."""
 MAX_KEPT_PIXELS = 16_000_000
@@ -83,9 +84,12 @@ def decode(data: bytes, *, target: int) -> Photo:
         parts, image = _open(data)
         width, height = image.size
         _check_size(image, parts, target)
-        image.load()
         orientation = _orientation(image, parts.exif)
-        pixels = _rgb(image, _reduction(image.size, target))
+        if _is_large_webp(image):
+            pixels = _large_webp(data, _reduction(image.size, target))
+        else:
+            image.load()
+            pixels = _rgb(image, _reduction(image.size, target))
     except InvalidPhoto:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
@@ -164,7 +168,9 @@ def _check_size(image: ImageFile.ImageFile, parts: Parts, target: int) -> None:
     width, height = image.size
     if max(width, height) > MAX_SIDE:
         raise PhotoTooLarge(f"The photo's longer side has more than {MAX_SIDE} pixels.")
-    limit = MAX_WEBP_PIXELS if isinstance(image, WebPImageFile) else MAX_PIXELS
+    limit = MAX_PIXELS
+    if _is_large_webp(image) and image.mode != "RGB":
+        limit = MAX_FRAMED_WEBP_PIXELS
     if isinstance(image, JpegImageFile):
         scale = _jpeg_scale(width, height, target)
         image.draft(None, (max(1, width // scale), max(1, height // scale)))
@@ -201,6 +207,27 @@ def _rgb(image: Image.Image, factor: int) -> UInt8Array:
     strips = [
         np.asarray(_opaque(image.crop((0, top, width, min(top + rows, height)))).reduce(factor))
         for top in range(0, height, rows)
+    ]
+    return np.concatenate(strips)
+
+
+def _is_large_webp(image: ImageFile.ImageFile) -> bool:
+    width, height = image.size
+    return isinstance(image, WebPImageFile) and width * height > MAX_FRAMED_WEBP_PIXELS
+
+
+def _large_webp(data: bytes, factor: int) -> UInt8Array:
+    """As ``_rgb``, of an opaque WEBP too large for Pillow's decoder."""
+    import cv2  # noqa: PLC0415 - loading it takes longer than decoding most photos
+
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    if decoded is None:
+        raise UnreadablePhoto("The photo is damaged or not complete.")
+    rows = factor * max(1, STRIP_PIXELS // (decoded.shape[1] * factor))
+    strips = [
+        np.asarray(Image.fromarray(decoded[top : top + rows, :, ::-1].copy()).reduce(factor))
+        for top in range(0, decoded.shape[0], rows)
     ]
     return np.concatenate(strips)
 

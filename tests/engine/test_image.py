@@ -142,6 +142,17 @@ def test_the_shortest_side_ends_between_one_and_two_targets(
     assert quadrants(photo.pixels) == ["r", "g", "b", "w"]
 
 
+def test_a_large_webp_is_read_like_a_small_one() -> None:
+    lying = scene(6000, 4000).transpose(Image.Transpose.ROTATE_90)
+    data = encode(lying, "WEBP", exif=exif(6), method=0)
+    photo = decode(data, target=TARGET)
+    assert (photo.width, photo.height, photo.format) == (6000, 4000, "WEBP")
+    assert TARGET <= min(photo.pixels.shape[:2]) < 2 * TARGET
+    assert quadrants(photo.pixels) == ["r", "g", "b", "w"]
+    with pytest.raises(UnreadablePhoto):
+        decode(data[: len(data) // 2], target=TARGET)
+
+
 def test_small_photos_are_not_enlarged() -> None:
     assert decode(encode(scene(40, 30), "PNG"), target=TARGET).pixels.shape == (30, 40, 3)
     assert decode(encode(scene(1, 1), "PNG"), target=TARGET).pixels.shape == (1, 1, 3)
