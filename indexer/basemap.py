@@ -27,15 +27,14 @@ def rings() -> list[list[int]]:
     A ring holds lon, lat of its points in hundredths of a degree, each as the step from the one
     before. Lakes and enclaves are no holes: enclaves are rings of their own.
     """
-    regions = table("regions", ["country", "wkb"])
+    regions = table("regions")
     codes = np.array(regions["country"].to_pylist())
     polygons = shapely.from_wkb(regions["wkb"].to_pylist())
     countries = [shapely.union_all(polygons[codes == code]) for code in np.unique(codes)]
     simplified = shapely.coverage_simplify(np.array(countries), _TOLERANCE_DEG)
-    outlines = shapely.polygons(shapely.get_exterior_ring(shapely.get_parts(simplified)))
-    areas = shapely.area(outlines)
-    order = [index for index in np.argsort(-areas) if areas[index] >= _SMALLEST_DEG2]
-    return [_steps(outlines[index]) for index in order]
+    outlines = [shapely.Polygon(part.exterior) for part in shapely.get_parts(simplified)]
+    outlines.sort(key=lambda outline: -outline.area)
+    return [_steps(outline) for outline in outlines if outline.area >= _SMALLEST_DEG2]
 
 
 def _steps(polygon: shapely.Polygon) -> list[int]:
