@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from geofix.engine import kernels
 from geofix.engine.background import cell_countries
-from geofix.engine.posterior import Posterior, Profile
+from geofix.engine.posterior import Posterior
 from geofix.engine.types import (
     Abstention,
     Candidate,
@@ -22,7 +22,7 @@ from geofix.engine.types import (
     Share,
 )
 from geofix.geo import cells
-from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit
+from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
 from geofix.geo.places import Locality, continent, country_name, reverse
 from geofix.geo.priors import earth
 
@@ -34,7 +34,7 @@ _HEAT_CELLS = 500
 _HEAT_SHARE = 0.99
 _REGION_KM = 100.0
 _CITY_KM = 15.0
-_SURE_ENOUGH = 0.4
+SURE_ENOUGH = 0.4
 """An answer is given when the truth lies within 200 km with at least this probability."""
 _ABSTAIN_KM = 200.0
 
@@ -50,6 +50,7 @@ class Spread:
     ring_cell: Int64Array
     """[n·RINGS], index into ``earth()``'s cells, −1 at sea."""
     ring_kernel: Int64Array
+    ring_candidate: Int64Array
 
 
 def spread(posterior: Posterior) -> Spread:
@@ -65,6 +66,7 @@ def spread(posterior: Posterior) -> Spread:
         leaf,
         land.find(cells.parents(leaf, land.level)),
         np.repeat(heavy, kernels.RINGS).astype(np.int64),
+        np.repeat(posterior.kernels.candidate[heavy], kernels.RINGS),
     )
 
 
@@ -75,9 +77,9 @@ def country_shares(
     codes = np.append(cell_countries(), "")
     centre = np.asarray(centre_countries, dtype=np.str_)
     near = _near_centre(posterior, points)
-    ring_codes = np.where(near, centre[points.ring_kernel], codes[points.ring_cell])
+    ring_codes = np.where(near, centre[points.ring_candidate], codes[points.ring_cell])
     at_sea = ring_codes == ""
-    ring_codes[at_sea] = centre[points.ring_kernel][at_sea]
+    ring_codes[at_sea] = centre[points.ring_candidate][at_sea]
     mass: defaultdict[str, float] = defaultdict(float)
     _add(mass, ring_codes, points.ring_mass)
     _add(mass, cell_countries()[posterior.background.cell], posterior.background.mass)
@@ -100,8 +102,9 @@ def clusters(
     listed: int,
 ) -> tuple[tuple[Cluster, Locality], ...]:
     """Candidates within 25 km of a likelier one, likeliest cluster first, with their names."""
-    mass = posterior.kernels.mass
-    near = kernels.angles(posterior.kernels.unit, posterior.kernels.unit) * EARTH_RADIUS_KM
+    mass = posterior.kernels.by_candidate()
+    unit = to_unit(np.array([(c.lat, c.lon) for c in candidates]).reshape(-1, 2))
+    near = kernels.angles(unit, unit) * EARTH_RADIUS_KM
     free = np.ones(len(mass), dtype=bool)
     groups: list[Int64Array] = []
     for leader in np.argsort(-mass, kind="stable"):
@@ -118,8 +121,8 @@ def clusters(
             lead.lat,
             lead.lon,
             float(mass[members].sum()),
-            tuple(sorted({candidates[m].channel for m in members})),
-            tuple(candidates[m] for m in members),
+            tuple(sorted({candidates[m].channel for m in members.tolist()})),
+            tuple(candidates[m] for m in members.tolist()),
             centre_countries[members[0]],
             place.city if place else "",
         )
@@ -178,9 +181,15 @@ def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[
     )
 
 
-def abstention(profile: Profile, *, galleries_empty: bool, candidates: int) -> Abstention | None:
-    """Why the answer should not be acted on, or None when it may be."""
-    if profile.within(_ABSTAIN_KM) >= _SURE_ENOUGH:
+def abstention(
+    within: Mapping[float, float], sure_enough: float, *, galleries_empty: bool, candidates: int
+) -> Abstention | None:
+    """Why the answer should not be acted on, or None when it may be.
+
+    ``within`` holds the probability of each of LEVELS_KM; an answer is given when that of 200 km
+    is at least ``sure_enough``.
+    """
+    if within[_ABSTAIN_KM] >= sure_enough:
         return None
     if galleries_empty and candidates == 0:
         return Abstention(
@@ -188,7 +197,7 @@ def abstention(profile: Profile, *, galleries_empty: bool, candidates: int) -> A
             "The gallery is empty and the photo shows no readable place: there is nothing to "
             "compare it with.",
         )
-    if candidates == 0 or profile.within(2500.0) < _SURE_ENOUGH:
+    if candidates == 0 or within[2500.0] < sure_enough:
         return Abstention("no-evidence", "Nothing in the photo or the gallery points to a place.")
     return Abstention("ambiguous", "Several far-apart places fit the photo about equally well.")
 

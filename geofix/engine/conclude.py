@@ -29,6 +29,8 @@ class Findings:
     galleries: tuple[GalleryInfo, ...]
     proposals: tuple[Proposal, ...] = ()
     degraded: tuple[Degradation, ...] = ()
+    look: verify.Look | None = None
+    """The photo in location space; None where neither encoder nor bridge leads there."""
 
     def joined(self, proposals: Sequence[Proposal], degraded: Sequence[Degradation]) -> Findings:
         """These findings and what further generators proposed or failed to."""
@@ -49,10 +51,16 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
     pool = pooling.gather(
         verify.retrieved(found.query.neighbours, trust), found.proposals, found.query
     )
-    fused = pooling.fuse(pool, found.proposals, found.query.filter, trust)
+    fused = pooling.fuse(pool, found.proposals, found.query.filter, trust, found.look)
+    scorer = verify.scorer_for(pool.candidates, found.look)
     best = fused.answer()
     profile = fused.profile(best)
-    radius_90_km = profile.radius_km(0.9)
+    within = {km: profile.within(km) for km in LEVELS_KM}
+    if scorer is not None:
+        within = scorer.within(within)
+    radius_50_km, radius_90_km = (
+        profile.radius_km(scorer.radii[share] if scorer else share) for share in (0.5, 0.9)
+    )
     points = answer.spread(fused)
     countries = answer.country_shares(fused, points, pool.countries)
     named = answer.clusters(fused, pool.candidates, pool.countries, options.candidates)
@@ -64,11 +72,12 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
     return Prediction(
         lat=float(best[0]),
         lon=float(best[1]),
-        radius_50_km=profile.radius_km(0.5),
+        radius_50_km=radius_50_km,
         radius_90_km=radius_90_km,
-        within={km: profile.within(km) for km in LEVELS_KM},
+        within=within,
         abstention=answer.abstention(
-            profile,
+            within,
+            scorer.answer_from if scorer else answer.SURE_ENOUGH,
             galleries_empty=all(gallery.count == 0 for gallery in found.galleries),
             candidates=len(pool.candidates),
         ),
@@ -83,7 +92,7 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
         text=tuple(clue for proposal in found.proposals for clue in proposal.text),
         attributes=tuple(clue for proposal in found.proposals for clue in proposal.attributes),
         degraded=found.degraded,
-        calibration=None,
+        calibration=scorer.fitted_on if scorer else None,
         encoder=found.encoder,
         galleries=found.galleries,
         photo=PhotoInfo(photo.sha256, photo.width, photo.height, photo.format),

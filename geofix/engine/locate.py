@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from geofix.engine import background, image, models
+from geofix.engine import background, image, models, verify
 from geofix.engine.conclude import Findings, conclude
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
@@ -127,7 +127,9 @@ class Locator:
         query = Query(photo, embedding, neighbours, options.filter)
         if any(generator.channel in _READERS for generator in generators):
             query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
-        found = Findings(query, self.encoder.name, infos, degraded=degraded)
+        found = Findings(
+            query, self.encoder.name, infos, degraded=degraded, look=self._look(embedding)
+        )
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
         found = found.joined(*await propose_all(local, query, clock))
         prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
@@ -163,6 +165,11 @@ class Locator:
             await self._lmm.close()
         await self.galleries.close()
         self._directory.release()
+
+    def _look(self, embedding: Embedding) -> verify.Look | None:
+        if embedding.location is None:
+            return None
+        return verify.Look(embedding.location, lambda latlon: self.location_encoder.encode(latlon))
 
     def _decode(self, data: bytes) -> Photo:
         return image.decode(data, target=self.encoder.decode_target)

@@ -35,7 +35,11 @@ def gather(retrieved: Sequence[Candidate], proposals: Sequence[Proposal], query:
 
 
 def fuse(
-    pool: Pool, proposals: Sequence[Proposal], where: Filter, trust: verify.Trust
+    pool: Pool,
+    proposals: Sequence[Proposal],
+    where: Filter,
+    trust: verify.Trust,
+    look: verify.Look | None = None,
 ) -> posterior.Posterior:
     """Candidates and prior, both weighed by what the clues say of countries and cells."""
     prior = background.background(where)
@@ -50,9 +54,9 @@ def fuse(
     by_code = np.array([country_weight.get(code, 0.0) for code in (*land.countries, "")])
     by_cell = by_code[land.country]
     by_candidate = np.array([country_weight.get(code, 0.0) for code in pool.countries])
-    odds = verify.log_odds(pool.candidates, trust) + by_candidate
+    odds, widths = verify.weigh(pool.candidates, trust, look)
+    odds += by_candidate[:, None]
     if len(pool.candidates):
         at = land.cells.locate(pool.latlon)
-        odds += np.where(at >= 0, cell_weight[at], 0.0)
-    widths = np.array([candidate.width_km for candidate in pool.candidates])
+        odds += np.where(at >= 0, cell_weight[at], 0.0)[:, None]
     return posterior.mixture(pool.latlon, widths, odds, prior, (cell_weight + by_cell)[prior.cell])

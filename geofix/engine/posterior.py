@@ -20,6 +20,7 @@ GEOSCORE_KM = 1492.7
 _RADII_KM: Float64Array = np.concatenate([[0.0], np.geomspace(0.05, np.pi * EARTH_RADIUS_KM, 48)])
 _KERNELS_KEPT = 48
 """Kernels that get a shape; lighter ones count as points in the answer's expected score."""
+_CANDIDATES_TRIED = 64
 _CELLS_TRIED = 24
 
 
@@ -35,6 +36,13 @@ class Kernels:
     """[n]."""
     mass: Float64Array
     """[n], probability."""
+    candidate: Int64Array
+    """[n], the candidate that each belongs to: one that may be right on several scales has a
+    kernel for each."""
+
+    def by_candidate(self) -> Float64Array:
+        """Probability of each candidate, its kernels together."""
+        return np.asarray(np.bincount(self.candidate, self.mass), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,10 @@ class Posterior:
 
     def answer(self) -> Float64Array:
         """The point of greatest expected score, (lat, lon) in degrees."""
-        heavy = self._heavy()
         cells = self._likely_cells()
+        held = self.kernels.by_candidate()
+        leading = np.argsort(-held, kind="stable")[:_CANDIDATES_TRIED]
+        heavy = np.searchsorted(self.kernels.candidate, np.sort(leading))
         points = np.concatenate([self.kernels.unit[heavy], self.background.unit[cells]])
         latlon = np.concatenate([self.kernels.latlon[heavy], self.background.latlon[cells]])
         best = int(np.argmax(self.expected_score(points)))
@@ -166,7 +176,8 @@ def mixture(
 ) -> Posterior:
     """Pool candidates and background into one distribution.
 
-    ``log_odds`` [n]: natural log of each candidate's weight against the prior's whole mass.
+    ``log_odds`` [n] or, by scale, [n, S]: natural log of each candidate's weight against the
+    prior's whole mass; ``width_km`` has the same shape, ``latlon`` is [n, 2].
     ``background_log_weight`` [N]: natural-log likelihood ratio of each cell; −inf rules it out.
     The result's masses sum to 1; where everything is ruled out the background's prior stands.
     """
@@ -179,7 +190,14 @@ def mixture(
     cell_mass = np.exp(cells - ceiling)
     kernel_mass = np.exp(log_odds - ceiling)
     total = cell_mass.sum() + kernel_mass.sum()
+    candidate = np.repeat(np.arange(len(latlon)), log_odds.size // max(len(latlon), 1))
     return Posterior(
-        Kernels(latlon, to_unit(latlon), np.maximum(width_km, 0.01), kernel_mass / total),
+        Kernels(
+            latlon[candidate],
+            to_unit(latlon)[candidate],
+            np.maximum(width_km, 0.01).ravel(),
+            kernel_mass.ravel() / total,
+            candidate,
+        ),
         replace(background, mass=cell_mass / total),
     )

@@ -8,12 +8,19 @@ agree with it: against a gallery that does not know the place all neighbours are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
-from geofix.engine.types import Candidate, Channel, Float64Array, Neighbour
+from geofix.engine import evidence
+from geofix.engine.scorer import Scorer, shipped
+from geofix.engine.types import Candidate, Channel, Float32Array, Float64Array, Neighbour
+from geofix.geo.priors import earth, photo_prior
+
+Encode = Callable[[Float64Array], Float32Array]
+"""(lat, lon) degrees [n, 2] → location vectors [n, 512] of length 1."""
 from geofix.geo.coordinates import haversine_km
 
 
@@ -73,6 +80,80 @@ def log_odds(candidates: Sequence[Candidate], trust: Trust) -> Float64Array:
     stated = np.clip(score[~is_retrieved], 0.001, 0.98)
     odds[~is_retrieved] = np.log(stated / (1.0 - stated))
     return odds
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A photo as location space shows it."""
+
+    vector: Float32Array
+    """[512], length 1."""
+    encode: Encode
+    """Encodes the positions that come without a stored vector."""
+    scorer: Scorer = field(default_factory=shipped)
+
+
+def weigh(
+    candidates: Sequence[Candidate], trust: Trust, look: Look | None
+) -> tuple[Float64Array, Float64Array]:
+    """Natural-log odds [n, S] of the candidates on each scale, and kernel widths [n, S] in km.
+
+    Without a look there is one scale, the candidate's own. With one, neighbours and generations
+    have the scorer's; what other channels state is taken as it is, on its own scale.
+    """
+    stated = log_odds(candidates, trust)
+    own = np.array([c.width_km for c in candidates])
+    seen = np.array([c.channel in _SEEN for c in candidates], dtype=bool)
+    if look is None or not seen.any():
+        return stated[:, None], own[:, None]
+    scales = np.array(look.scorer.widths_km)
+    odds = np.full((len(candidates), len(scales)), -np.inf)
+    widths = np.tile(scales, (len(candidates), 1))
+    odds[~seen, 0], widths[~seen, 0] = stated[~seen], own[~seen]
+    compared = [c for c, s in zip(candidates, seen, strict=True) if s]
+    odds[seen] = _scored(compared, look)
+    return odds, widths
+
+
+def scorer_for(candidates: Sequence[Candidate], look: Look | None) -> Scorer | None:
+    """The scorer whose calibration holds for a pool: None where it weighs no candidate."""
+    if look is None or not any(c.channel in _SEEN for c in candidates):
+        return None
+    return look.scorer
+
+
+_SEEN = (Channel.RETRIEVAL, Channel.LMM)
+
+
+def _scored(candidates: Sequence[Candidate], look: Look) -> Float64Array:
+    latlon = np.array([(c.lat, c.lon) for c in candidates], dtype=np.float64)
+    is_retrieved = np.array([c.channel is Channel.RETRIEVAL for c in candidates], dtype=bool)
+    gps = _vectors(candidates, latlon, look.encode)
+    similarity = evidence.similarities(look.vector, gps)
+    found = evidence.gather(latlon, is_retrieved, similarity, gps, log_prior(latlon))
+    return look.scorer.log_odds(found, is_retrieved)
+
+
+def _vectors(candidates: Sequence[Candidate], latlon: Float64Array, encode: Encode) -> Float32Array:
+    """Location vectors [n, 512]: those stored with the candidates, the others encoded."""
+    missing = np.array([c.gps is None for c in candidates], dtype=bool)
+    encoded = iter(encode(latlon[missing]) if missing.any() else ())
+    return np.stack([next(encoded) if c.gps is None else c.gps for c in candidates])
+
+
+def log_prior(latlon: Float64Array) -> Float64Array:
+    """Natural log [n] of the photo prior's density at positions, over its mean on land."""
+    at = earth().cells.locate(latlon)
+    density = _log_prior_of_cells()
+    relative: Float64Array = np.where(at >= 0, density[at], density.min())
+    return relative
+
+
+@lru_cache(maxsize=1)
+def _log_prior_of_cells() -> Float64Array:
+    area = earth().cells.area_km2
+    relative: Float64Array = np.log(photo_prior() / area * area.sum())
+    return relative
 
 
 def _retrieval_log_odds(

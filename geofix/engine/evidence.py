@@ -1,0 +1,135 @@
+"""What speaks for each candidate, as numbers: its likeness to the photo and who agrees with it.
+
+Every function is pure and vectorised. Positions are (lat, lon) degrees, distances km; location
+vectors are those of the location encoder, of length 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geofix.engine import kernels
+from geofix.engine.types import Float32Array, Float64Array
+from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
+
+FEATURES = (
+    "similarity",
+    "csls",
+    "rank",
+    "support_25",
+    "support_200",
+    "support_1000",
+    "votes_5",
+    "votes_25",
+    "votes_200",
+    "prior",
+)
+"""Of each candidate. All are oriented so that more speaks for the candidate."""
+CONTEXT = ("best_similarity", "concentration_25", "concentration_200", "agreement")
+"""Of the photo: how well its best candidates stand."""
+
+CSLS_NEIGHBOURS = 10
+_SUPPORT_KM = np.array([25.0, 200.0, 1000.0])
+_VOTES_KM = np.array([5.0, 25.0, 200.0])
+_TEMPERATURE = 0.01
+"""Cosine difference that makes a neighbour's support e times heavier."""
+_STEP = 0.02
+"""Cosines are counted in steps of this size."""
+_FAR = -20.0
+_NO_SUPPORT = 1e-3
+_RAREST = -6.0
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The scorer's input for one photo."""
+
+    features: Float64Array
+    """[n, len(FEATURES)]."""
+    context: Float64Array
+    """[len(CONTEXT)]."""
+
+
+def similarities(vector: Float32Array, gps: Float32Array) -> Float64Array:
+    """Cosines [n] of a photo's location vector [512] with encoded positions [n, 512]."""
+    cosine: Float64Array = (gps @ vector).astype(np.float64)
+    return cosine
+
+
+def csls(
+    similarity: Float64Array, gps: Float32Array, reference: Float32Array, k: int = CSLS_NEIGHBOURS
+) -> Float64Array:
+    """Similarities [n] corrected for hubness (CSLS; Conneau et al., ICLR 2018), up to a constant.
+
+    A position that is like everything is no evidence: from twice its cosine is taken its mean
+    cosine with the ``k`` reference vectors [m, 512] most like it. The photo's own such mean is
+    the same for all its candidates and left out.
+    """
+    if len(reference) == 0 or len(gps) == 0:
+        return 2.0 * similarity
+    likeness = (gps @ reference.T).astype(np.float64)
+    k = min(k, likeness.shape[1])
+    hubness = np.partition(likeness, -k, axis=1)[:, -k:].mean(axis=1)
+    corrected: Float64Array = 2.0 * similarity - hubness
+    return corrected
+
+
+def gather(
+    latlon: Float64Array,
+    retrieved: BoolArray,
+    similarity: Float64Array,
+    gps: Float32Array,
+    log_prior: Float64Array,
+) -> Evidence:
+    """All evidence on the n candidates of one photo.
+
+    ``retrieved`` [n] tells neighbours from generations; ``similarity`` [n] and ``gps`` [n, 512]
+    are in location space; ``log_prior`` [n] is the natural log of the prior's density at each
+    candidate over its mean on land.
+    """
+    unit = to_unit(latlon)
+    apart = kernels.angles(unit, unit) * EARTH_RADIUS_KM
+    best = float(similarity.max())
+    corrected = csls(similarity, gps, gps[retrieved])
+    order = np.argsort(np.argsort(-similarity, kind="stable"), kind="stable")
+    support = _support(apart, similarity, retrieved)
+    votes = _votes(apart, ~retrieved)
+    features = np.column_stack(
+        [
+            np.maximum((similarity - best) / _STEP, _FAR),
+            np.maximum((corrected - corrected.max()) / _STEP, _FAR),
+            -np.log1p(order),
+            support,
+            votes,
+            np.maximum(log_prior, _RAREST),
+        ]
+    )
+    context = np.array(
+        [best, support[:, 0].max(), support[:, 1].max(), votes[:, 1].max()], dtype=np.float64
+    )
+    return Evidence(features, context)
+
+
+def _support(apart: Float64Array, similarity: Float64Array, retrieved: BoolArray) -> Float64Array:
+    """Log share [n, 3] of the neighbours' similarity that lies around each candidate."""
+    if not retrieved.any():
+        return np.full((len(apart), len(_SUPPORT_KM)), np.log(_NO_SUPPORT))
+    logits = similarity[retrieved] / _TEMPERATURE
+    share = np.exp(logits - logits.max())
+    share /= share.sum()
+    near = np.exp(-apart[:, retrieved, None] / _SUPPORT_KM)
+    held: Float64Array = np.log(_NO_SUPPORT + np.einsum("nmk,m->nk", near, share))
+    return held
+
+
+def _votes(apart: Float64Array, generated: BoolArray) -> Float64Array:
+    """Log of one plus the other generations [n, 3] that name about the same place."""
+    near = np.exp(-apart[:, generated, None] / _VOTES_KM).sum(axis=1)
+    near[generated] -= 1.0
+    agreeing: Float64Array = np.log1p(np.maximum(near, 0.0))
+    return agreeing
