@@ -14,13 +14,15 @@ from geofix.errors import InvalidOption
 from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM
 from geofix.geo.gazetteer import gazetteer
+from geofix.geo.places import country_codes
 from geofix.geo.priors import earth, photo_prior
 
 _COARSE_LEVEL = 4
 _ENOUGH_CELLS = 24
 """A filtered area is cut into finer cells until so many of their centres lie inside it."""
-_FINEST_LEVEL = 14
-_SEA_LEVEL = 6
+_MANY_CELLS = 20_000
+_FINEST_LEVEL = 20
+"""Cells of about 10 m."""
 
 
 def background(where: Filter) -> Background:
@@ -47,43 +49,57 @@ def cell_countries() -> npt.NDArray[np.str_]:
 
 
 def _restricted(where: Filter) -> Background:
+    """Cells whose centres pass the filter, cut finer until there are enough of them."""
     land = earth()
-    level = land.cells.level
-    cell = np.flatnonzero(region.touched_cells(where, land.cells, cell_countries()))
-    if len(cell) == 0:
-        return _without_land(where)
-    grid = cells.CellGrid.of(land.cells.ids[cell])
-    inside = region.contains(where, grid.latlon, cell_countries()[cell])
-    while inside.sum() < _ENOUGH_CELLS and level < _FINEST_LEVEL and len(grid) < 4**6:
-        level += 1
-        grid = cells.CellGrid.of(region.children(grid.ids, level))
+    touched = region.touched_cells(where, land.cells, cell_countries())
+    ids = land.cells.ids[touched]
+    for level in range(land.cells.level, _FINEST_LEVEL + 1):
+        if where.draws_area:
+            ids = region.covering(where, level)
+        elif level > land.cells.level:
+            ids = region.children(ids, level)
+        if len(ids) == 0:
+            break
+        grid = cells.CellGrid.of(ids)
+        inside = region.contains(where, grid.latlon, _countries(where, grid.latlon))
         cell = land.cells.find(cells.parents(grid.ids, land.cells.level))
-        inside = region.contains(where, grid.latlon, cell_countries()[cell])
-    if not inside.any():
-        inside[:] = True
-    share = grid.area_km2 / land.cells.area_km2[cell]
-    kept = cells.CellGrid.of(grid.ids[inside])
-    return _laid_out(kept, cell[inside], (photo_prior()[cell] * share)[inside])
+        kept = inside & (cell >= 0) if (inside & (cell >= 0)).any() else inside
+        if kept.sum() >= _ENOUGH_CELLS or len(grid) > _MANY_CELLS:
+            break
+    else:
+        kept = inside
+    if len(ids) == 0 or not kept.any():
+        return _of_places(where)
+    return _weighted(cells.CellGrid.of(grid.ids[kept]))
 
 
-def _without_land(where: Filter) -> Background:
-    """An area on the sea, or a country too small to fill a cell."""
-    land = earth()
-    ids = _places_of(where) if where.countries else region.covering(where, _SEA_LEVEL)
-    if len(ids) == 0:
-        raise InvalidOption("The filters leave no place on Earth: widen or drop one of them.")
-    grid = cells.CellGrid.of(ids)
-    nearest = np.argmax(grid.unit @ land.cells.unit.T, axis=1)
-    return _laid_out(grid, nearest.astype(np.int64), np.ones(len(grid)))
-
-
-def _places_of(where: Filter) -> npt.NDArray[np.uint64]:
+def _of_places(where: Filter) -> Background:
+    """A country too small to hold a cell's centre: its places stand for it."""
     names = gazetteer()
     rows = [row for code in where.countries for row in range(len(names))[names.rows_of(code)]]
     places = [names.place(row) for row in rows]
     latlon = np.array([(p.lat, p.lon) for p in places]).reshape(-1, 2)
     inside = region.contains(where, latlon, [p.country for p in places])
-    return cells.cell_ids(latlon[inside], _FINEST_LEVEL)
+    if not inside.any():
+        raise InvalidOption("The filters leave no place on Earth: widen or drop one of them.")
+    return _weighted(cells.CellGrid.of(cells.cell_ids(latlon[inside], _FINEST_LEVEL)))
+
+
+def _countries(where: Filter, latlon: Float64Array) -> list[str]:
+    return country_codes(latlon) if where.countries else [""] * len(latlon)
+
+
+def _weighted(grid: cells.CellGrid) -> Background:
+    """The prior of land spread over a grid's cells; even where none of them is on land."""
+    land = earth()
+    cell = land.cells.find(cells.parents(grid.ids, min(grid.level, land.cells.level)))
+    at_sea = cell < 0
+    nearest = np.argmax(grid.unit[at_sea] @ land.cells.unit.T, axis=1)
+    share = np.where(at_sea, 0.0, photo_prior()[cell] * grid.area_km2 / land.cells.area_km2[cell])
+    if not share.any():
+        share = grid.area_km2
+    cell[at_sea] = nearest
+    return _laid_out(grid, cell, share)
 
 
 def _laid_out(grid: cells.CellGrid, cell: Int64Array, mass: Float64Array) -> Background:

@@ -83,7 +83,12 @@ class Filter:
     @property
     def restricts_place(self) -> bool:
         """Whether the filter says something of where on Earth the answer may lie."""
-        return bool(self.countries or self.bbox or self.polygon or self.circle)
+        return bool(self.countries) or self.draws_area
+
+    @property
+    def draws_area(self) -> bool:
+        """Whether a box, polygon or circle is given."""
+        return bool(self.bbox or self.polygon or self.circle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from geofix.engine import region
-from geofix.engine.background import background, cell_countries
+from geofix.engine.background import background
 from geofix.engine.types import Filter
 from geofix.errors import InvalidCoordinate, InvalidOption
 from geofix.geo.coordinates import haversine_km
+from geofix.geo.places import country_codes
 from geofix.geo.priors import earth
 
 
@@ -34,6 +35,11 @@ def test_without_a_filter_all_land_counts() -> None:
         Filter(countries=("VA",)),
         Filter(countries=("MC",)),
         Filter(circle=(0.0, -30.0, 200.0)),
+        Filter(circle=(0.0, -150.0, 1.0)),
+        Filter(circle=(-90.0, 0.0, 1.0)),
+        Filter(circle=(48.85, 2.35, 0.05)),
+        Filter(countries=("FR",), circle=(43.78, 7.50, 10.0)),
+        Filter(countries=("MC",), bbox=(7.40, 43.72, 7.45, 43.76)),
     ],
     ids=str,
 )
@@ -43,11 +49,8 @@ def test_a_filter_leaves_only_places_inside_it(where: Filter) -> None:
     assert (np.diff(prior.parent) >= 0).all()
     drawn = Filter(bbox=where.bbox, circle=where.circle, polygon=where.polygon)
     assert region.contains(drawn, prior.latlon, [""] * len(prior.mass)).all()
-
-
-def test_a_country_keeps_to_its_cells() -> None:
-    prior = background(Filter(countries=("JP",)))
-    assert set(cell_countries()[prior.cell]) == {"JP"}
+    if where.countries:
+        assert set(country_codes(prior.latlon)) <= set(where.countries)
 
 
 def test_a_small_country_lies_where_it_lies() -> None:
