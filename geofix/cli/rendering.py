@@ -14,6 +14,8 @@ from service.locate.schemas import Answer, Place, Share
 
 _LEVELS = {"1": "street", "25": "city", "200": "region", "750": "country", "2500": "continent"}
 _LISTED = 10
+_NAMES_CITY_KM, _NAMES_REGION_KM, _NAMES_COUNTRY_KM = 25.0, 200.0, 1500.0
+"""A 50 % radius beyond which a city, a region, a country is no longer named as the answer."""
 _SMALLEST_SHARE = 0.01
 
 
@@ -87,7 +89,15 @@ def _grid() -> Table:
 
 
 def _where(answer: Answer, style: str) -> Text:
-    return Text(place_name(answer.place), style=style)
+    """The place, named no more finely than its radius allows."""
+    place, radius_km = answer.place, answer.radius_50_km
+    if radius_km > _NAMES_COUNTRY_KM:
+        return Text("nowhere in particular: the middle of what is possible", style=style)
+    if radius_km > _NAMES_REGION_KM:
+        place = place.model_copy(update={"city": "", "city_km": None, "region": ""})
+    elif radius_km > _NAMES_CITY_KM:
+        place = place.model_copy(update={"city": "", "city_km": None})
+    return Text(place_name(place), style=style)
 
 
 def place_name(place: Place) -> str:

@@ -23,7 +23,7 @@ def test_a_person_reads_where_and_how_sure(answering: Answering) -> None:
     shown = _shown(summary("holiday.jpg", answering(48.85, 2.35)))
     for words in (
         "holiday.jpg",
-        "Paris, Île-de-France, France",
+        "Answer      Île-de-France, France",
         "48.85000, 2.35000",
         "50 % within 60 km, 90 % within 300 km",
         "street 1 km: < 1 %",
@@ -35,6 +35,21 @@ def test_a_person_reads_where_and_how_sure(answering: Answering) -> None:
         "first estimate",
     ):
         assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("radius_km", "named"),
+    [
+        (100.0, "Paris, Île-de-France, France"),
+        (500.0, "Answer      Île-de-France, France"),
+        (5000.0, "Answer      France"),
+        (20_000.0, "nowhere in particular"),
+    ],
+)
+def test_the_place_is_named_no_more_finely_than_the_radius(
+    answering: Answering, radius_km: float, named: str
+) -> None:
+    assert named in _shown(summary("x.jpg", answering(48.85, 2.35, radius_km=radius_km)))
 
 
 def test_an_abstention_is_said_plainly(answering: Answering) -> None:
