@@ -145,9 +145,10 @@ def _write_countries(cache: Path, folder: Path) -> None:
         "domains": {clue.domain: clue.country for clue in clues if clue.domain},
         "telephone": _gathered((clue.telephone, clue.country) for clue in clues),
         "currencies": _gathered((clue.currency, clue.country) for clue in clues),
+        "brands": {name: " ".join(codes) for name, codes in sources.brands(cache).items()},
         "greek_places": sorted(sources.place_names(cache, "Grek")),
     }
-    text = json.dumps(table, ensure_ascii=False, indent=1, sort_keys=True)
+    text = json.dumps(table, ensure_ascii=False, indent=0, sort_keys=True)
     (folder / "countries.json").write_text(text + "\n", encoding="utf-8")
 
 

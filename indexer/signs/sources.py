@@ -40,6 +40,16 @@ TERRITORIES = Package(
     "Unicode CLDR, copyright (c) Unicode, Inc., Unicode-3.0",
 )
 
+BRANDS = Package(
+    Registry.NPM,
+    "name-suggestion-index",
+    "8.0.20260918",
+    "name-suggestion-index-8.0.20260918.tgz",
+    "3ee22f0f0a99528ac9c65a57211575defd968e21fd6374e746bfd02e94422121",
+    "name-suggestion-index, copyright (c) 2026 its contributors, BSD-3-Clause",
+)
+
+_MOST_COUNTRIES = 12
 _ON_SIGNS = (
     "amenity/", "shop/", "craft/", "office/", "healthcare/", "tourism/", "leisure/", "highway/",
     "railway/", "public_transport/", "historic/", "place/", "aeroway/", "building/", "emergency/",
@@ -257,3 +267,28 @@ def place_names(cache: Path, wanted: str) -> set[str]:
         for name in city["alternatenames"]
         if {script(character) for character in name} - {""} == {wanted}
     }
+
+
+def brands(cache: Path) -> dict[str, list[str]]:
+    """Folded name of a brand → the countries it is found in; none where they are many.
+
+    A name of several brands is kept as one that is found anywhere.
+    """
+    index = json.loads(read(BRANDS, cache, "package/dist/json/nsi.json"))["nsi"]
+    found: dict[str, list[str]] = {}
+    for kind, group in index.items():
+        if not kind.startswith("brands/"):
+            continue
+        for brand in group["items"]:
+            places = [str(place) for place in brand["locationSet"].get("include", [])]
+            named = sorted(
+                {place[:2].upper() for place in places if re.match(r"[a-z]{2}\b", place)}
+            )
+            told = len(named) <= _MOST_COUNTRIES and len(places) == len(
+                [place for place in places if re.match(r"[a-z]{2}\b", place)]
+            )
+            name = " ".join(words_of(brand["displayName"]))
+            if len(name) >= 3:
+                here = named if told else []
+                found[name] = here if found.setdefault(name, here) == here else []
+    return dict(sorted(found.items()))

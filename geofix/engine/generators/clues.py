@@ -1,5 +1,5 @@
 """Clues in a line of text that name a country outright: its own name for itself, a web address,
-a telephone number, a currency.
+a telephone number, a currency, a brand that is found in few countries.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 
 from geofix.engine.generators import scripts
 from geofix.engine.generators.language import countries, doubted
+from geofix.engine.generators.words import vocabulary
 from geofix.engine.types import Float64Array
 
 _SURE = 0.93
@@ -40,17 +41,22 @@ _MONEY = (
     (re.compile(r"₽\s?\d|\d\s?₽"), "RUB"),
 )
 
+_LETTERS = re.compile(r"[^\W\d_]+")
 _NAME, _DOMAIN, _PREFIX, _CURRENCY = 0.8, 0.9, 0.95, 0.8
+_LONG_BRAND, _SHORT_BRAND = 0.7, 0.4
 """How often each is right about where the photo was taken."""
 
 
-def log_ratios(text: str, confidence: float) -> Float64Array:
-    """Natural-log likelihood ratio [C] of one line's clues for ``countries().codes``."""
+def log_ratios(text: str, confidence: float, *, words: bool) -> Float64Array:
+    """Natural-log likelihood ratio [C] of one line's clues for ``countries().codes``.
+
+    ``words``: whether its words are believed; what stands in digits and signs counts anyhow.
+    """
     codes = countries().codes
     total = np.zeros(len(codes))
     if confidence < _SURE:
         return total
-    for named, reliability in _named(text):
+    for named, reliability in [*_numbered(text), *(_named(text) if words else ())]:
         here = np.array([code in named for code in codes], dtype=np.float64)
         if here.any():
             total += doubted(here / here.mean(), reliability)
@@ -58,10 +64,16 @@ def log_ratios(text: str, confidence: float) -> Float64Array:
 
 
 def _named(text: str) -> Iterator[tuple[Sequence[str], float]]:
-    table = countries()
-    country = table.names.get(scripts.fold(text).strip())
+    """Names of countries and brands."""
+    country = countries().names.get(scripts.fold(text).strip())
     if country is not None:
         yield (country,), _NAME
+    yield from _branded(text)
+
+
+def _numbered(text: str) -> Iterator[tuple[Sequence[str], float]]:
+    """Addresses, telephone numbers and prices."""
+    table = countries()
     for address in _ADDRESS.finditer(text):
         domain = address.group(1).lower()
         sure = "www" in text.lower() or "@" in text or len(address.group(0)) >= 8
@@ -76,3 +88,15 @@ def _named(text: str) -> Iterator[tuple[Sequence[str], float]]:
     for pattern, money in _MONEY:
         if pattern.search(text):
             yield table.currencies.get(money, ()), _CURRENCY
+
+
+def _branded(text: str) -> Iterator[tuple[Sequence[str], float]]:
+    """Names of brands that are in a few countries, where they are not plain words too."""
+    words = [scripts.fold(word) for word in _LETTERS.findall(text)]
+    for size in range(min(len(words), 4), 0, -1):
+        for start in range(len(words) - size + 1):
+            name = " ".join(words[start : start + size])
+            here = countries().brands.get(name, ())
+            if here and len(name) >= 5 and not vocabulary().known(name):
+                yield here, _LONG_BRAND if len(name) >= 8 else _SHORT_BRAND
+                return

@@ -38,7 +38,9 @@ _CJK = frozenset({"Hani", "Hira", "Kana"})
 _LONGEST_WORD = 6
 _SURE, _SURE_CJK = 0.93, 0.9
 """A single word read less surely says nothing of the language, unless it is one with accents."""
-_LEAST_DOUBT, _UNKNOWN_DOUBT = 0.02, 0.3
+_LEAST_DOUBT, _UNKNOWN_DOUBT, _BRAND_DOUBT = 0.02, 0.3, 0.9
+_LETTERS: Mapping[str, float] = {"Hang": 2.5, "Hebr": 1.4, "Arab": 1.4}
+"""Latin letters that one of another script is worth: syllables more, consonants a little more."""
 _SCRIPT_RELIABILITY = 0.85
 _NAME = 1.5e-6
 """Probability of a word on a sign as a name."""
@@ -53,6 +55,8 @@ class Countries:
     mixture: Float64Array
     """[C, L]: share of signs in each language of the vocabulary; rows sum to 1."""
     population: Mapping[str, int]
+    brands: Mapping[str, tuple[str, ...]]
+    """Folded name of a shop's or maker's brand → the countries it is in; none: anywhere."""
     names: Mapping[str, str]
     """Folded name in a language at home there → code."""
     domains: Mapping[str, str]
@@ -87,6 +91,7 @@ def countries() -> Countries:
         codes=codes,
         mixture=mixture,
         population=table["population"],
+        brands={name: tuple(codes.split()) for name, codes in table["brands"].items()},
         names=table["names"],
         domains=table["domains"],
         telephone={prefix: tuple(found) for prefix, found in table["telephone"].items()},
@@ -120,6 +125,7 @@ def spelled(words: Sequence[str], script: str, confidence: float) -> Evidence:
     """Evidence of the folded words of a line in an alphabet, read with a confidence, 0 to 1."""
     table = vocabulary()
     total = np.zeros(len(table.languages))
+    brands = countries().brands
     doubt, known, telling = 1.0, 0, script != "Latn"
     unknown_letters = 0
     for word in words:
@@ -127,7 +133,11 @@ def spelled(words: Sequence[str], script: str, confidence: float) -> Evidence:
         total = total + log
         accented = len(word) >= 4 and not word.isascii()
         if any(table.scripts[table.languages.index(code)] == script for code in table.known(word)):
-            doubt *= _doubt(len(word), float(log.max()))
+            doubt *= (
+                0.9
+                if word in brands
+                else _doubt(round(len(word) * _LETTERS.get(script, 1.0)), float(log.max()))
+            )
             known += len(word) >= 3
             telling |= accented
         elif accented:
@@ -152,7 +162,7 @@ def _doubt(length: int, log_probability: float) -> float:
 
     Names on signs may be any word, so the rarer the word, the likelier it is a name.
     """
-    misread = {1: 1.0, 2: 1.0, 3: 0.6, 4: 0.25, 5: 0.12}.get(length, 0.06)
+    misread = {1: 1.0, 2: 1.0, 3: 0.85, 4: 0.35, 5: 0.15}.get(length, 0.06)
     return max(misread, _NAME / (_NAME + float(np.exp(log_probability))))
 
 

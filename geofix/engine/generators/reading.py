@@ -14,6 +14,8 @@ from geofix.engine.types import UInt8Array
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f\u0e00-\u0e7f\u0610-\u061a\u064b-\u065f]|[^\W\d_])*")
 """Marks that Python's ``\\w`` leaves out belong to words of Devanagari, Thai and Arabic."""
 
+_SURE_THAI = 0.85
+
 
 class Readers:
     """The built-in reader and, where it is installed, Tesseract."""
@@ -43,21 +45,27 @@ class Readers:
             return lines
         crops = [ocr.crop_of_line(picture, lines[i].line) for i in unread]
         again = list(lines)
-        for i, reading in zip(unread, self._second.read(crops, wanted, deadline), strict=True):
-            if reading is not None and _is_language(reading):
+        for i, readings in zip(unread, self._second.read(crops, wanted, deadline), strict=True):
+            reading = next(filter(_is_language, readings), None)
+            if reading is not None:
                 again[i] = _second_judged(lines[i], reading)
         return again
 
 
 def _is_language(reading: SecondReading) -> bool:
-    """Whether a word of it is known: Tesseract reads letters into anything."""
+    """Whether a word of it is known: Tesseract reads letters into anything.
+
+    Thai is written without spaces, so its words are not looked for; it must be read surely.
+    """
+    if reading.script == "Thai":
+        return reading.confidence >= _SURE_THAI and len(reading.text) >= 4
     return any(_known(scripts.fold(word), reading.script) for word in _WORD.findall(reading.text))
 
 
 def _known(word: str, script: str) -> bool:
     table = vocabulary()
     pieces = {word}
-    if script in {"Thai", "Hang"}:  # written without spaces between words, or with endings
+    if script == "Hang":  # written with endings, and seldom with spaces
         pieces |= {word[:n] for n in range(2, len(word))} | {word[-n:] for n in range(3, len(word))}
     return any(
         len(piece) >= 2 and table.scripts[table.languages.index(code)] == script

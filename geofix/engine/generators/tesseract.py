@@ -60,12 +60,13 @@ class Tesseract:
     """The command, if there is one."""
 
     def __init__(self, command: str | None = None) -> None:
+        """``command``: where Tesseract is; None looks for it, an empty one does without."""
         self._command = command if command is not None else shutil.which("tesseract")
 
     @cached_property
     def scripts(self) -> Mapping[str, str]:
         """ISO 15924 code → what to hand to ``-l``; empty where Tesseract is not installed."""
-        if self._command is None:
+        if not self._command:
             return {}
         try:
             said = self._run(["--list-langs"], timeout=10).splitlines()
@@ -82,15 +83,15 @@ class Tesseract:
 
     def read(
         self, crops: Sequence[UInt8Array], wanted: Sequence[str], deadline: float
-    ) -> list[SecondReading | None]:
-        """The likeliest reading of each crop [h, w, 3] in any of the scripts, or None.
+    ) -> list[list[SecondReading]]:
+        """The readings of each crop [h, w, 3] in any of the scripts, the surest first.
 
         ``deadline`` is on the clock of ``time.monotonic``; what is not read by then is not read.
         """
         packs = {script: self.scripts[script] for script in wanted if script in self.scripts}
-        best: list[SecondReading | None] = [None] * len(crops)
+        found: list[list[SecondReading]] = [[] for _ in crops]
         if not packs or not crops:
-            return best
+            return found
         with TemporaryDirectory(prefix="geofix-") as folder:
             listed = _written(crops[:MOST_LINES], Path(folder))
             with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -99,10 +100,8 @@ class Tesseract:
                 )
                 for readings in read:
                     for i, reading in readings.items():
-                        known = best[i]
-                        if known is None or known.confidence < reading.confidence:
-                            best[i] = reading
-        return best
+                        found[i].append(reading)
+        return [sorted(one, key=lambda reading: -reading.confidence) for one in found]
 
     def _read_as(
         self, script: str, pack: str, listed: Path, deadline: float
@@ -118,7 +117,7 @@ class Tesseract:
         return _readings(table, script)
 
     def _run(self, arguments: Sequence[str], timeout: float) -> str:
-        if self._command is None:
+        if not self._command:
             raise FileNotFoundError("tesseract")
         finished = subprocess.run(  # noqa: S603
             [self._command, *arguments],
@@ -161,9 +160,12 @@ def _readings(table: str, script: str) -> dict[int, SecondReading]:
             words.setdefault(page, []).append((text, float(row["conf"]) / 100))
     found: dict[int, SecondReading] = {}
     for page, line in words.items():
-        text = " ".join(word for word, _ in line)
+        # Thai has no spaces between words; Tesseract puts some between letters.
+        text = ("" if script == "Thai" else " ").join(word for word, _ in line)
         written = [scripts.script(c) for c in text if scripts.script(c)]
         share = written.count(script) / max(len(written), 1)
+        if script == "Thai":
+            text = text.replace(" ", "")
         sizes = [len(word) for word, _ in line]
         confidence = float(np.average([sure for _, sure in line], weights=sizes))
         enough = len(written) >= (2 if script == "Hang" else 3)

@@ -59,12 +59,13 @@ class TextGenerator:
     def _propose(self, query: Query) -> Proposal:
         deadline = time.monotonic() + self.budget_s - _RESERVE_S
         lines = self._readers.read(query.photo.pixels, deadline)
-        if all(line.rejected and not line.script_only for line in lines):
-            return Proposal(Channel.TEXT, text=tuple(_clue(line, "", ()) for line in _shown(lines)))
+        if not any(line.legible or line.script_only for line in lines):
+            shown = [line for line in lines if line.line.text.strip()][:_MOST_CLUES]
+            return Proposal(Channel.TEXT, text=tuple(_clue(line, "", ()) for line in shown))
         named = toponyms.find(lines, gazetteer(), query.filter.countries)
         evidence = [_evidence(line) for line in lines]
         weights = _weights(lines, evidence)
-        shown = [
+        read = [
             _clue(
                 line,
                 said.language if said else "",
@@ -76,7 +77,7 @@ class TextGenerator:
             channel=Channel.TEXT,
             candidates=tuple(toponyms.candidate(one) for one in named),
             countries=weights,
-            text=tuple(shown[:_MOST_CLUES]),
+            text=tuple(clue for clue in read if clue.text.strip())[:_MOST_CLUES],
         )
 
 
@@ -98,7 +99,8 @@ def _evidence(line: Judged) -> language.Evidence | None:
         return None
     if line.line.reader == "tesseract":
         # It has been held against the vocabulary already, and its confidences are lower.
-        return language.spelled(folded, script, 1.0)
+        said = language.spelled(folded, script, 1.0)
+        return said if said.reliability > 0 else language.in_script(script)
     return language.spelled(folded, script, line.line.confidence)
 
 
@@ -120,17 +122,16 @@ def _weights(
         seen.add(folded)
         if one is not None:
             said.append(one)
-        total += clues.log_ratios(line.line.text, line.line.confidence)
+        if line.legible:
+            total += clues.log_ratios(
+                line.line.text, line.line.confidence, words=line.alone and not line.rejected
+            )
     total = language.capped(total + language.log_ratios(said))
     return {
         code: float(weight)
         for code, weight in zip(language.countries().codes, total, strict=True)
         if abs(weight) >= _NEGLIGIBLE
     }
-
-
-def _shown(lines: Sequence[Judged]) -> Sequence[Judged]:
-    return [line for line in lines if line.line.text.strip()][:_MOST_CLUES]
 
 
 def _clue(line: Judged, code: str, places: tuple[str, ...]) -> TextClue:

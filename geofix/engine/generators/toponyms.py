@@ -33,9 +33,12 @@ _MENTIONS_ABROAD = 3e-11
 """The same in other languages, by head. Berlin, Lyon, Kraków and Trondheim are near both."""
 _SMALL = 8000.0
 """People in a place so small that half of the signs with its name mean something else."""
+_BRAND = 0.2
+"""Of signs with the name of a town that is a brand too, as Toyota: the share that mean the town."""
 _COMMON = 6.0
 """A word written so many times as often as the town is as likely the word as the town."""
 _CJK = frozenset({"Hani", "Jpan", "Hira", "Kana"})
+_BELIEVED = frozenset({Kind.CLEAR, Kind.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ def _specificity(text: str, place: Place) -> float:
     folded = scripts.fold(text)
     length = min(1.0, len(folded.replace(" ", "")) / (3.0 if _is_cjk(text) else 6.0))
     size = (place.population + _SMALL / 16) / (place.population + _SMALL)
+    if folded in countries().brands:
+        size *= _BRAND
     if " " in folded:
         return length * size
     return length * size / (1.0 + _commonness(folded, place) / _COMMON)
@@ -150,30 +155,32 @@ def _distinct(lines: Sequence[Judged]) -> list[Phrase]:
 
 
 def _phrases(number: int, line: Judged) -> Iterator[Phrase]:
-    for run in _runs(line.words):
+    for run in _runs(line):
         for start in range(len(run)):
             for end in range(start + 1, min(start + _LONGEST_PHRASE, len(run)) + 1):
                 yield from _phrase(number, line, run[start:end])
 
 
-def _runs(words: Sequence[Word]) -> Iterator[list[Word]]:
-    """Neighbouring words of one script that are believed."""
+def _runs(line: Judged) -> Iterator[list[Word]]:
+    """Neighbouring words of one script that are believed, or may be beside one that is."""
+    believed = _BELIEVED | ({Kind.AMBIGUOUS} if line.alone else set())
     run: list[Word] = []
-    for word in words:
-        believed = word.kind in {Kind.CLEAR, Kind.UNKNOWN}
-        if run and (not believed or word.script != run[-1].script):
+    for word in line.words:
+        if run and (word.kind not in believed or word.script != run[-1].script):
             yield run
             run = []
-        if believed:
+        if word.kind in believed:
             run.append(word)
     if run:
         yield run
 
 
 def _phrase(number: int, line: Judged, words: Sequence[Word]) -> Iterator[Phrase]:
+    if not any(word.kind in _BELIEVED for word in words):
+        return
     text = " ".join(word.text for word in words)
     confidence = min(word.confidence for word in words)
-    if words[0].script in _CJK:
+    if words[0].script in _CJK | {"Hang"}:
         if len(words) == 1:
             yield from _cjk_parts(number, text, confidence)
         return
@@ -188,10 +195,11 @@ def _phrase(number: int, line: Judged, words: Sequence[Word]) -> Iterator[Phrase
 
 
 def _cjk_parts(number: int, text: str, confidence: float) -> Iterator[Phrase]:
-    """The whole and its beginnings and ends: 東京駅 holds 東京."""
-    for size in range(min(len(text), 6), 1, -1):
-        yield Phrase(text[:size], number, confidence, exact=True)
-        yield Phrase(text[-size:], number, confidence, exact=True)
+    """The whole and its beginnings and ends, for 東京駅 holds 東京; in simplified forms too."""
+    for form in dict.fromkeys((text, text.translate(vocabulary().simplified))):
+        for size in range(min(len(form), 6), 1, -1):
+            yield Phrase(form[:size], number, confidence, exact=True)
+            yield Phrase(form[-size:], number, confidence, exact=True)
 
 
 def _greek(words: Sequence[Word]) -> tuple[str, ...]:

@@ -80,6 +80,11 @@ class Judged:
     says nothing of the language of the place, though it may still name it."""
 
     @property
+    def legible(self) -> bool:
+        """Whether the characters were made out, if not what they mean."""
+        return self.rejected not in {UNSURE, PARTLY}
+
+    @property
     def unread(self) -> bool:
         """Whether there is text that another reader might make out."""
         rejected = self.rejected in {UNSURE, PARTLY, LOOKALIKE} and not self.script_only
