@@ -30,7 +30,10 @@ _CLUSTER_KM = 25.0
 _NAMED_CLUSTERS = 6
 _SHARES_LISTED = 10
 _SMALLEST_SHARE = 1e-3
-_HEAT_CELLS = 500
+_HEAT_CELLS = 700
+_COARSEST_HEAT, _FINEST_HEAT = 4, 14
+_LEVEL_0_KM = 7842.0
+"""Mean edge of an S2 cell of level 0."""
 _HEAT_SHARE = 0.99
 _REGION_KM = 100.0
 _CITY_KM = 15.0
@@ -161,11 +164,11 @@ def region_shares(
 def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[HeatCell, ...]:
     """The likeliest S2 cells that together hold 99 %, of a size that suits the radius."""
     land = earth().cells
-    level = _heat_level(radius_90_km, land.level)
+    level = _heat_level(radius_90_km)
     ids = cells.parents(points.ring_leaf, level)
     mass = points.ring_mass
-    if level == land.level:
-        ids = np.concatenate([ids, land.ids[posterior.background.cell]])
+    if level <= land.level:
+        ids = np.concatenate([ids, cells.parents(land.ids, level)[posterior.background.cell]])
         mass = np.concatenate([mass, posterior.background.mass])
     unique, at = np.unique(ids, return_inverse=True)
     held = np.bincount(at, mass, len(unique))
@@ -221,9 +224,10 @@ def _near_centre(posterior: Posterior, points: Spread) -> npt.NDArray[np.bool_]:
     return near
 
 
-def _heat_level(radius_90_km: float, coarsest: int) -> int:
+def _heat_level(radius_90_km: float) -> int:
     """The level whose cells are about a quarter of the radius wide."""
-    return int(np.clip(np.floor(np.log2(7842.0 / max(radius_90_km / 4.0, 0.1))), coarsest, 14))
+    level = np.floor(np.log2(_LEVEL_0_KM / max(radius_90_km / 4.0, 0.1)))
+    return int(np.clip(level, _COARSEST_HEAT, _FINEST_HEAT))
 
 
 def _add(
