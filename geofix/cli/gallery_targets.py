@@ -82,7 +82,8 @@ class _Local:
     ) -> None:
         card = models.find(self._settings.model, self._settings.data_dir)
         encoder = Encoder.load(card, self._settings.threads)
-        locations = LocationEncoder.load(threads=self._settings.threads)
+        of_places = models.location_card(card, self._settings.data_dir)
+        locations = LocationEncoder.load(of_places, self._settings.threads)
         gallery = await self._galleries.create(self._name, encoder.name, encoder.dimension)
         with ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode") as decoders:
             ingest = Ingest(gallery, self._name, encoder, locations, decoders)

@@ -12,7 +12,7 @@ _COMMANDS = {
     "locate": ("geofix.cli.locate", "Say where photos were taken."),
     "serve": ("geofix.cli.serve", "Run the HTTP service."),
     "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
-    "models": ("geofix.cli.models", "List, export, pull and verify models."),
+    "models": ("geofix.cli.models", "List, export, pull, align and verify models."),
     "demo": ("geofix.cli.demo", "Build a gallery of a folder and find altered copies again."),
     "evaluate": ("geofix.cli.evaluate", "Measure answers on labelled photos."),
 }

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from geofix.cli.align import align
 from geofix.engine.models import BUILT_IN, ModelCard, manifest
 from geofix.errors import GeofixError
 from geofix.settings import settings
@@ -28,7 +29,10 @@ _ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 
 @click.group()
 def models() -> None:
-    """List, export, pull and verify models."""
+    """List, export, pull, align and verify models."""
+
+
+models.add_command(align)
 
 
 @models.command("list")

@@ -82,6 +82,8 @@ class ModelCard:
     preprocessing: Preprocessing | None = None
     aligned: bool = False
     """Whether an output lies in the location encoder's space."""
+    location_model: str = ""
+    """Name of the model that encodes coordinates into that space; empty = GeoCLIP's, built in."""
     companions: Mapping[str, str] = field(default_factory=dict)
     """Further files that the model needs, each with its sha256."""
     reference: tuple[float, ...] = ()
@@ -181,6 +183,22 @@ def find(name: str, data_dir: Path) -> ModelCard:
             "Fetch others with `geofix models pull`."
         )
     return encoders[name]
+
+
+def location_card(card: ModelCard, data_dir: Path) -> ModelCard:
+    """The location encoder that belongs to an image encoder.
+
+    Raises :class:`ModelUnavailable` when the encoder was trained with one that is not there.
+    """
+    if not card.location_model:
+        return built_in()[LOCATION_MODEL]
+    found = pulled(data_dir).get(card.location_model)
+    if found is None or found.kind is not Kind.LOCATION:
+        raise ModelUnavailable(
+            f"The encoder {card.name!r} needs the location encoder {card.location_model!r}, "
+            "which is not there. Train both again with `geofix models align`."
+        )
+    return found
 
 
 def coordinates() -> Float64Array:

@@ -2,8 +2,8 @@
 
 A folder's photos must carry their position in EXIF. A table (CSV or Parquet) has the columns
 ``file``, ``lat`` and ``lon``, and may have ``id``, ``country``, ``source``, ``contributor``,
-``licence``, ``captured_at`` and ``uri``; files are named relative to the table. A folder that
-holds an ``index.csv`` or ``index.parquet`` is that table.
+``licence``, ``captured_at``, ``uri`` and ``caption``; files are named relative to the table. A
+folder that holds an ``index.csv`` or ``index.parquet`` is that table.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ALIASES = {
 _REQUIRED = ("file", "lat", "lon")
 _COLUMNS = (
     *_REQUIRED,
-    *("id", "country", "source", "contributor", "licence", "captured_at", "uri"),
+    *("id", "country", "source", "contributor", "licence", "captured_at", "uri", "caption"),
 )
 _PARQUET_ROWS = 256
 
@@ -199,6 +199,7 @@ def _offer(row: Row, number: int, base: Path, prefix: str, defaults: Defaults) -
         licence=row.get("licence") or defaults.licence,
         captured_at=row.get("captured_at", ""),
         uri=row.get("uri") or path.resolve().as_uri(),
+        caption=row.get("caption", ""),
     )
 
 

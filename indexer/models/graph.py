@@ -44,6 +44,11 @@ def write(
     model = program.model_proto
     _name_outputs(model, outputs)
     _strip(model)
+    return save(model, path)
+
+
+def save(model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
+    """Write a graph, with its weights beside it where one file cannot hold them; the names."""
     weights_bytes = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
     if weights_bytes < ONE_FILE_BYTES:
         path.write_bytes(model.SerializeToString(deterministic=True))

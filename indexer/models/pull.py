@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,15 +11,15 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 import torch
 
-from geofix.engine.models import CARD_FILE, Kind, ModelCard, built_in, write_card
+from geofix.engine.models import CARD_FILE, Kind, ModelCard, write_card
 from geofix.errors import InvalidSource
 from indexer.models import graph, hub, towers
 from indexer.models.export import sha256, with_reference
+from indexer.models.placing import model_name, place
 
 GEOCLIP = "geoclip"
 PARITY = 1e-4
 """Between torch and ONNX, of a component of a unit vector."""
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def pull(
@@ -44,7 +43,7 @@ def pull(
     """
     aligned = source == GEOCLIP
     folder = checkpoint if aligned else Path(source)
-    name = _name(name or (GEOCLIP if aligned else Path(source).name.lower()))
+    name = model_name(name or (GEOCLIP if aligned else Path(source).name.lower()))
     if folder is not None and folder.is_dir():
         snapshot = hub.Snapshot(folder, f"local folder {folder.name}", "unknown")
     else:
@@ -63,20 +62,8 @@ def pull(
         _check(read, card)
         card = with_reference(card)
         write_card(card, card.directory / CARD_FILE)
-        target = data_dir / "models" / name
-        target.parent.mkdir(exist_ok=True)
-        if target.exists():
-            target.rename(Path(temporary, "replaced"))
-        fresh.rename(target)
+        target = place(fresh, data_dir, name)
     return replace(card, directory=target)
-
-
-def _name(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise InvalidSource(f"{name!r} cannot name a model: use a-z, 0-9, dot, dash, underscore.")
-    if name in built_in():
-        raise InvalidSource(f"{name!r} is a built-in model; choose another name.")
-    return name
 
 
 def _export(

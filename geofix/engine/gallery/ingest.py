@@ -83,6 +83,8 @@ class Offer:
     licence: str = ""
     captured_at: str = ""
     uri: str = ""
+    caption: str = ""
+    """What the source says of the photo in words; galleries do not keep it."""
 
 
 @dataclass(frozen=True, slots=True)
