@@ -96,8 +96,9 @@ class Locator:
 
     @cached_property
     def location_encoder(self) -> LocationEncoder:
-        """GeoCLIP's location encoder, loaded when it is first asked for."""
-        return LocationEncoder.load(threads=self._settings.threads)
+        """The one that belongs to the encoder, loaded when it is first asked for."""
+        card = models.location_card(self.encoder.card, self._settings.data_dir)
+        return LocationEncoder.load(card, self._settings.threads)
 
     def warm_up(self) -> None:
         """Do now what the first photo would wait for; reading text warms up by itself."""
