@@ -17,7 +17,8 @@ from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
 
 FEATURES = (
     "similarity",
-    "csls",
+    "similarity_sure",
+    "csls_sure",
     "rank",
     "support_25",
     "support_200",
@@ -25,10 +26,12 @@ FEATURES = (
     "votes_5",
     "votes_25",
     "votes_200",
-    "prior",
+    "map",
+    "map_sure",
 )
-"""Of each candidate. All are oriented so that more speaks for the candidate."""
-CONTEXT = ("best_similarity", "concentration_25", "concentration_200", "agreement")
+"""Of each candidate, more always speaking for it. Those called sure count as far as the photo's
+best similarity is high: a photo that fits no place well cannot tell neighbouring places apart."""
+CONTEXT = ("sureness", "concentration_25", "concentration_200", "agreement", "map_peak")
 """Of the photo: how well its best candidates stand."""
 
 CSLS_NEIGHBOURS = 10
@@ -36,11 +39,14 @@ _SUPPORT_KM = np.array([25.0, 200.0, 1000.0])
 _VOTES_KM = np.array([5.0, 25.0, 200.0])
 _TEMPERATURE = 0.01
 """Cosine difference that makes a neighbour's support e times heavier."""
-_STEP = 0.02
+STEP = 0.02
 """Cosines are counted in steps of this size."""
 _FAR = -20.0
 _NO_SUPPORT = 1e-3
-_RAREST = -6.0
+_RAREST = -15.0
+_PEAK = 12.0
+_UNSURE, _SURE = 0.1, 0.5
+"""Best cosines at which a photo counts as fitting no place, and one place well."""
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -84,13 +90,14 @@ def gather(
     retrieved: BoolArray,
     similarity: Float64Array,
     gps: Float32Array,
-    log_prior: Float64Array,
+    log_map: Float64Array,
+    map_peak: float,
 ) -> Evidence:
     """All evidence on the n candidates of one photo.
 
     ``retrieved`` [n] tells neighbours from generations; ``similarity`` [n] and ``gps`` [n, 512]
-    are in location space; ``log_prior`` [n] is the natural log of the prior's density at each
-    candidate over its mean on land.
+    are in location space; ``log_map`` [n] is the natural log of the location map's density at each
+    candidate over that of all land evenly, ``map_peak`` its greatest anywhere.
     """
     unit = to_unit(latlon)
     apart = kernels.angles(unit, unit) * EARTH_RADIUS_KM
@@ -99,18 +106,30 @@ def gather(
     order = np.argsort(np.argsort(-similarity, kind="stable"), kind="stable")
     support = _support(apart, similarity, retrieved)
     votes = _votes(apart, ~retrieved)
+    sureness = float(np.clip((best - _UNSURE) / (_SURE - _UNSURE), 0.0, 1.0))
+    behind = np.maximum((similarity - best) / STEP, _FAR)
+    less_hub = np.maximum((corrected - corrected.max()) / STEP, _FAR)
+    likely = np.maximum(log_map - map_peak, _RAREST)
     features = np.column_stack(
         [
-            np.maximum((similarity - best) / _STEP, _FAR),
-            np.maximum((corrected - corrected.max()) / _STEP, _FAR),
+            behind,
+            behind * sureness,
+            less_hub * sureness,
             -np.log1p(order),
             support,
             votes,
-            np.maximum(log_prior, _RAREST),
+            likely,
+            likely * sureness,
         ]
     )
     context = np.array(
-        [best, support[:, 0].max(), support[:, 1].max(), votes[:, 1].max()], dtype=np.float64
+        [
+            sureness,
+            support[:, 0].max(),
+            support[:, 1].max(),
+            votes[:, 1].max(),
+            np.clip(map_peak, 0.0, _PEAK),
+        ]
     )
     return Evidence(features, context)
 

@@ -18,6 +18,7 @@ from geofix.engine.generators.attributes import AttributesGenerator, attribute_t
 from geofix.engine.generators.lmm import LmmGenerator
 from geofix.engine.generators.port import Generator
 from geofix.engine.generators.text import TextGenerator
+from geofix.engine.location_map import LocationMap
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
     Channel,
@@ -100,13 +101,20 @@ class Locator:
         card = models.location_card(self.encoder.card, self._settings.data_dir)
         return LocationEncoder.load(card, self._settings.threads)
 
+    @cached_property
+    def location_map(self) -> LocationMap:
+        """The Earth in location space, encoded when a photo is first seen there."""
+        return LocationMap.build(self.location_encoder.encode)
+
     def warm_up(self) -> None:
         """Do now what the first photo would wait for; reading text warms up by itself."""
         self.encoder.warm_up()
+        if self.encoder.card.aligned:
+            _ = self.location_map
         background.background(Filter())
         background.cell_countries()
         attribute_table()
-        reverse(0.0, 0.0)
+        reverse(48.85, 2.35)
 
     async def locate(
         self, data: bytes, options: LocateOptions, observe: Observer | None = None
@@ -128,9 +136,8 @@ class Locator:
         query = Query(photo, embedding, neighbours, options.filter)
         if any(generator.channel in _READERS for generator in generators):
             query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
-        found = Findings(
-            query, self.encoder.name, infos, degraded=degraded, look=self._look(embedding)
-        )
+        look = await asyncio.to_thread(self._look, embedding)
+        found = Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
         found = found.joined(*await propose_all(local, query, clock))
         prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
@@ -170,7 +177,7 @@ class Locator:
     def _look(self, embedding: Embedding) -> verify.Look | None:
         if embedding.location is None:
             return None
-        return verify.Look(embedding.location, lambda latlon: self.location_encoder.encode(latlon))
+        return verify.Look.at(embedding.location, self.location_encoder.encode, self.location_map)
 
     def _decode(self, data: bytes) -> Photo:
         return image.decode(data, target=self.encoder.decode_target)

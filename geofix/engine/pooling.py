@@ -59,4 +59,7 @@ def fuse(
     if len(pool.candidates):
         at = land.cells.locate(pool.latlon)
         odds += np.where(at >= 0, cell_weight[at], 0.0)[:, None]
-    return posterior.mixture(pool.latlon, widths, odds, prior, (cell_weight + by_cell)[prior.cell])
+    behind = cell_weight + by_cell
+    if look is not None:
+        behind = behind + look.log_ratio  # candidates have it among their evidence
+    return posterior.mixture(pool.latlon, widths, odds, prior, behind[prior.cell])

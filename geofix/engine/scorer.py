@@ -48,6 +48,10 @@ class Scorer:
     """[len(FEATURES), S], not negative."""
     context: tuple[tuple[float, ...], ...]
     """[len(CONTEXT), S], of any sign."""
+    map_weight: float
+    """Log odds of a cell per step of its cosine with the photo, on the location map."""
+    prior_weight: float
+    """Power of the photo prior on that map."""
     levels: Mapping[float, Steps]
     """For each of LEVELS_KM: the posterior's probability → the observed one (isotonic)."""
     radii: Mapping[float, float]

@@ -8,19 +8,15 @@ agree with it: against a gallery that does not know the place all neighbours are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from geofix.engine import evidence
+from geofix.engine import evidence, location_map
+from geofix.engine.location_map import Encode, LocationMap
 from geofix.engine.scorer import Scorer, shipped
 from geofix.engine.types import Candidate, Channel, Float32Array, Float64Array, Neighbour
-from geofix.geo.priors import earth, photo_prior
-
-Encode = Callable[[Float64Array], Float32Array]
-"""(lat, lon) degrees [n, 2] → location vectors [n, 512] of length 1."""
 from geofix.geo.coordinates import haversine_km
 
 
@@ -90,7 +86,22 @@ class Look:
     """[512], length 1."""
     encode: Encode
     """Encodes the positions that come without a stored vector."""
-    scorer: Scorer = field(default_factory=shipped)
+    log_ratio: Float64Array
+    """[N]: natural log of what each cell of ``earth()`` gains over the photo prior."""
+    scorer: Scorer
+
+    @classmethod
+    def at(
+        cls,
+        vector: Float32Array,
+        encode: Encode,
+        location_map: LocationMap,
+        scorer: Scorer | None = None,
+    ) -> Look:
+        """Look at a photo; without a scorer, with the one that is shipped."""
+        scorer = scorer or shipped()
+        ratio = location_map.log_ratio(vector, scorer.map_weight, scorer.prior_weight)
+        return cls(vector, encode, ratio, scorer)
 
 
 def weigh(
@@ -130,8 +141,27 @@ def _scored(candidates: Sequence[Candidate], look: Look) -> Float64Array:
     is_retrieved = np.array([c.channel is Channel.RETRIEVAL for c in candidates], dtype=bool)
     gps = _vectors(candidates, latlon, look.encode)
     similarity = evidence.similarities(look.vector, gps)
-    found = evidence.gather(latlon, is_retrieved, similarity, gps, log_prior(latlon))
+    found = look_around(latlon, is_retrieved, similarity, gps, look.log_ratio)
     return look.scorer.log_odds(found, is_retrieved)
+
+
+def look_around(
+    latlon: Float64Array,
+    is_retrieved: evidence.BoolArray,
+    similarity: Float64Array,
+    gps: Float32Array,
+    log_ratio: Float64Array,
+) -> evidence.Evidence:
+    """Evidence on candidates, the location map's ``log_ratio`` [N] of all cells included."""
+    density = location_map.log_density(log_ratio)
+    return evidence.gather(
+        latlon,
+        is_retrieved,
+        similarity,
+        gps,
+        location_map.at(density, latlon),
+        float(density.max()),
+    )
 
 
 def _vectors(candidates: Sequence[Candidate], latlon: Float64Array, encode: Encode) -> Float32Array:
@@ -139,21 +169,6 @@ def _vectors(candidates: Sequence[Candidate], latlon: Float64Array, encode: Enco
     missing = np.array([c.gps is None for c in candidates], dtype=bool)
     encoded = iter(encode(latlon[missing]) if missing.any() else ())
     return np.stack([next(encoded) if c.gps is None else c.gps for c in candidates])
-
-
-def log_prior(latlon: Float64Array) -> Float64Array:
-    """Natural log [n] of the photo prior's density at positions, over its mean on land."""
-    at = earth().cells.locate(latlon)
-    density = _log_prior_of_cells()
-    relative: Float64Array = np.where(at >= 0, density[at], density.min())
-    return relative
-
-
-@lru_cache(maxsize=1)
-def _log_prior_of_cells() -> Float64Array:
-    area = earth().cells.area_km2
-    relative: Float64Array = np.log(photo_prior() / area * area.sum())
-    return relative
 
 
 def _retrieval_log_odds(

@@ -1,0 +1,91 @@
+"""Which parts of the Earth a photo looks like, seen in location space.
+
+The location encoder's finest features change within a few kilometres, and a photo often shows
+none of them. Averaged over a region they cancel out; what is left tells which region, even where
+no candidate lies in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from geofix.engine import kernels
+from geofix.engine.evidence import STEP
+from geofix.engine.types import Float32Array, Float64Array
+from geofix.geo.coordinates import EARTH_RADIUS_KM
+from geofix.geo.priors import earth, photo_prior
+
+Encode = Callable[[Float64Array], Float32Array]
+"""(lat, lon) degrees [n, 2] → location vectors [n, 512] of length 1."""
+
+SMOOTHED_KM = 120.0
+"""Above the wavelength of the encoder's finest capsule (78 km), well below the middle one's."""
+_FAR = -20.0
+_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocationMap:
+    """Location vectors of the land cells of ``earth()``, each averaged with those around it."""
+
+    vectors: Float32Array
+    """[N, 512], not of length 1."""
+
+    @classmethod
+    def build(cls, encode: Encode) -> LocationMap:
+        """Encode every land cell; seconds, once for a process."""
+        land = earth().cells
+        vectors = encode(land.latlon)
+        smooth = np.empty_like(vectors)
+        for start in range(0, len(land), _BATCH):
+            rows = slice(start, start + _BATCH)
+            apart = kernels.angles(land.unit[rows], land.unit) * EARTH_RADIUS_KM
+            near = np.exp(-0.5 * (apart / SMOOTHED_KM) ** 2).astype(np.float32)
+            smooth[rows] = near @ vectors / near.sum(axis=1, keepdims=True)
+        return cls(smooth)
+
+    def steps(self, vector: Float32Array) -> Float64Array:
+        """How many steps of cosine [N] each cell is behind the one most like the photo."""
+        likeness = (self.vectors @ vector).astype(np.float64)
+        behind: Float64Array = np.maximum((likeness - likeness.max()) / STEP, _FAR)
+        return behind
+
+    def log_ratio(self, vector: Float32Array, weight: float, prior_weight: float) -> Float64Array:
+        """Natural log [N] of what each cell gains over the photo prior; the result is normalised.
+
+        ``vector`` is the photo's, [512]; ``weight`` counts steps of its cosine with a cell's
+        vector, ``prior_weight`` is the power of the prior.
+        """
+        gain = weight * self.steps(vector) + (prior_weight - 1.0) * _log_prior()
+        share: Float64Array = gain - np.log(np.exp(gain) @ photo_prior())
+        return share
+
+
+def log_density(log_ratio: Float64Array) -> Float64Array:
+    """Natural log [N] of a map's density in each cell, over that of all land evenly."""
+    density: Float64Array = log_ratio + _log_prior() - _log_area()
+    return density
+
+
+def at(density: Float64Array, latlon: Float64Array) -> Float64Array:
+    """The value [n] of a map [N] at positions [n, 2]; its least at sea."""
+    cell = earth().cells.locate(latlon)
+    values: Float64Array = np.where(cell >= 0, density[cell], density.min())
+    return values
+
+
+@lru_cache(maxsize=1)
+def _log_prior() -> Float64Array:
+    shares: Float64Array = np.log(photo_prior())
+    return shares
+
+
+@lru_cache(maxsize=1)
+def _log_area() -> Float64Array:
+    area = earth().cells.area_km2
+    shares: Float64Array = np.log(area / area.sum())
+    return shares
