@@ -6,6 +6,7 @@ import json
 import os
 import random
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TypedDict
 
 import numpy as np
@@ -64,7 +65,7 @@ def read(folder: Path) -> State | None:
         return None
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
+    except (RuntimeError, ValueError, EOFError, OSError, KeyError, UnpicklingError) as error:
         raise InvalidSource(f"The checkpoint of {folder.name!r} is damaged.") from error
     return state
 
