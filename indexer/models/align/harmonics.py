@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,36 +24,44 @@ def harmonics(latlon: Tensor, degree: int) -> Tensor:
 
     Written as polynomials of the unit vector, which know neither poles nor a date line: with
     x + iy = cos lat · e^(i lon), the order m carries Re and Im of (x + iy)^m, and the rest of the
-    associated Legendre function follows from two steps of its recursion in z = sin lat.
+    associated Legendre function follows from its recursion in z = sin lat.
     """
     radians = latlon.double() * (math.pi / 180)
-    lat, lon = radians[:, 0], radians[:, 1]
+    lat, lon = radians[:, :1], radians[:, 1:]
     x, y, z = torch.cos(lat) * torch.cos(lon), torch.cos(lat) * torch.sin(lon), torch.sin(lat)
+    cosines, sines = [torch.ones_like(x)], [torch.zeros_like(x)]
+    for _ in range(1, degree):
+        cosine, sine = cosines[-1], sines[-1]
+        cosines.append(x * cosine - y * sine)
+        sines.append(x * sine + y * cosine)
+    legendre = _legendre(z, degree)
+    even = (legendre * torch.cat(cosines, dim=1)[:, None]).flatten(1)
+    odd = (legendre * torch.cat(sines, dim=1)[:, None]).flatten(1)
+    n, m = torch.tril_indices(degree, degree)
+    kept = n * degree + m
+    return torch.cat((even[:, kept], odd[:, kept[m > 0]]), dim=1)
+
+
+def _legendre(z: Tensor, degree: int) -> Tensor:
+    """Normalised associated Legendre functions without their factor cos^m lat, [N, n, m].
+
+    All orders m of one degree n at once, from the two degrees below. Zero for m > n; √2 for
+    m > 0 is in them.
+    """
+    orders = np.arange(degree)
+    first = np.sqrt((2 * orders + 1.0) / np.maximum(2 * orders, 1.0))
+    first[0] = np.sqrt(1 / (4 * np.pi))
+    start = np.cumprod(first) * np.where(orders > 0, np.sqrt(2), 1)
+    before = last = torch.zeros_like(z)
     found = []
-    cosine, sine = torch.ones_like(x), torch.zeros_like(x)
-    for m in range(degree):
-        scale = math.sqrt(2) if m else 1.0
-        for legendre in _legendre(z, m, degree):
-            found.append(scale * legendre * cosine)
-            if m:
-                found.append(scale * legendre * sine)
-        cosine, sine = x * cosine - y * sine, x * sine + y * cosine
+    for n in range(degree):
+        below = np.maximum(n * n - orders * orders, 1)
+        a = np.where(orders < n, np.sqrt((4.0 * n * n - 1 if n else 0) / below), 0)
+        b = np.sqrt(np.maximum((n - 1) ** 2 - orders**2, 0) / max(4 * (n - 1) ** 2 - 1, 1))
+        risen = torch.from_numpy(a) * (z * last - torch.from_numpy(b) * before)
+        before, last = last, risen + torch.from_numpy(np.where(orders == n, start, 0))
+        found.append(last)
     return torch.stack(found, dim=1)
-
-
-def _legendre(z: Tensor, m: int, degree: int) -> list[Tensor]:
-    """Normalised associated Legendre functions of order ``m``, without their factor cos^m lat."""
-    first = math.sqrt(1 / (4 * math.pi))
-    for k in range(1, m + 1):
-        first *= math.sqrt((2 * k + 1) / (2 * k))
-    values = [torch.full_like(z, first)]
-    if m + 1 < degree:
-        values.append(math.sqrt(2 * m + 3) * z * values[0])
-    for n in range(m + 2, degree):
-        a = math.sqrt((4 * n * n - 1) / (n * n - m * m))
-        b = math.sqrt(((n - 1) ** 2 - m * m) / (4 * (n - 1) ** 2 - 1))
-        values.append(a * (z * values[-1] - b * values[-2]))
-    return values
 
 
 class Sine(nn.Module):
