@@ -40,7 +40,8 @@ format: $(VENV)/.dev  ## Put the code into shape
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev  ## The quick benchmarks
-	@for script in benchmarks/*.py; do $(BIN)/python $$script --quick || exit 1; done
+	@for name in choosing galleries serving; do \
+		$(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
 LOCK := $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
 	--unsafe-package torch --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header

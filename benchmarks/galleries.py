@@ -1,4 +1,4 @@
-"""Figures of the embedded gallery: ``python -m benchmarks.gallery [--count N] [--dimension D]``.
+"""Figures of the embedded gallery: ``python -m benchmarks.galleries [--quick] [--json FILE]``.
 
 Vectors are clustered and of low rank, as embeddings are: uniform noise would make any graph look
 bad. Every figure of recall is against brute force.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
@@ -58,8 +57,11 @@ def disk_mib(directory: Path) -> float:
     return sum(path.stat().st_blocks for path in directory.rglob("*")) * 512 / 2**20
 
 
-async def measure(directory: Path, count: int, dimension: int, console: Console) -> None:
-    """Build, optimise and search a gallery, and print what it took."""
+Searches = dict[str, dict[str, float]]
+
+
+async def measure(directory: Path, count: int, dimension: int) -> tuple[dict[str, float], Searches]:
+    """Build, optimise and search a gallery."""
     images = vectors(count, dimension)
     rng = np.random.default_rng(1)
     latlon = np.stack(
@@ -71,17 +73,24 @@ async def measure(directory: Path, count: int, dimension: int, console: Console)
     for start in range(0, count, 1000):
         rows = slice(start, start + 1000)
         await gallery.upsert(points(images[rows], latlon[rows], start))
-    console.print(f"{count} x {dimension}: written in {time.perf_counter() - started:.1f} s")
-    longest, seconds = await optimize(gallery, images[0])
-    console.print(f"optimised in {seconds:.1f} s; the longest search meanwhile {longest:.0f} ms")
-    console.print(f"{disk_mib(directory):.0f} MiB on the disk, manifest and log included")
-    table = Table("filter", "passing", "p50 ms", "p99 ms", f"recall@{K}")
+    written_s = time.perf_counter() - started
+    longest_ms, optimised_s = await optimize(gallery, images[0])
     countries = np.array([f"C{i % 40}" for i in range(count)])
+    searches = {}
     for name, where in FILTERS.items():
         passing = np.flatnonzero(contains(where, latlon, countries))
-        table.add_row(name, str(len(passing)), *await search(gallery, images, passing, where))
-    console.print(table)
+        searches[name] = await search(gallery, images, passing, where)
+    disk = disk_mib(directory)
     await gallery.close()
+    figures = {
+        "points": count,
+        "dimension": dimension,
+        "written_s": written_s,
+        "optimised_s": optimised_s,
+        "longest_search_meanwhile_ms": longest_ms,
+        "disk_mib": disk,
+    }
+    return figures, searches
 
 
 async def optimize(gallery: RecordedGallery, vector: Float32Array) -> tuple[float, float]:
@@ -99,8 +108,8 @@ async def optimize(gallery: RecordedGallery, vector: Float32Array) -> tuple[floa
 
 async def search(
     gallery: RecordedGallery, images: Float32Array, passing: Int64Array, where: Filter
-) -> tuple[str, str, str]:
-    """p50 and p99 in ms, and recall."""
+) -> dict[str, float]:
+    """Points that pass, p50 and p99 in ms, and recall."""
     times, found, wanted = [], 0, 0
     for query in images[:: max(1, len(images) // QUERIES)][:QUERIES]:
         began = time.perf_counter()
@@ -110,17 +119,47 @@ async def search(
         wanted += len(best)
         found += sum(hit.similarity >= best[0] - 1e-5 for hit in hits)
     p50, p99 = np.percentile(times, [50, 99])
-    return f"{p50:.2f}", f"{p99:.2f}", f"{found / max(1, wanted):.4f}"
+    return {
+        "passing": len(passing),
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+        "recall": found / wanted if wanted else 1.0,
+    }
+
+
+def markdown(figures: dict[str, float], searches: Searches) -> str:
+    """The figures as a person reads them."""
+    lines = [
+        f"{figures['points']} points of {figures['dimension']} dimensions: written in "
+        f"{figures['written_s']:.1f} s, optimised in {figures['optimised_s']:.1f} s "
+        f"(longest search meanwhile {figures['longest_search_meanwhile_ms']:.0f} ms), "
+        f"{figures['disk_mib']:.0f} MiB.",
+        "",
+        f"| filter | passing | p50 ms | p99 ms | recall@{K} |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['passing']:.0f} | {row['p50_ms']:.2f} | {row['p99_ms']:.2f} "
+        f"| {row['recall']:.4f} |"
+        for name, row in searches.items()
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Measure in a temporary directory."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="5 000 points of 256 dimensions")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     parser.add_argument("--count", type=int, default=30_000)
     parser.add_argument("--dimension", type=int, default=1280)
     given = parser.parse_args()
+    count, dimension = (5_000, 256) if given.quick else (given.count, given.dimension)
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(Path(folder), given.count, given.dimension, Console()))
+        figures, searches = asyncio.run(measure(Path(folder), count, dimension))
+    print(markdown(figures, searches))
+    if given.json:
+        given.json.write_text(json.dumps({**figures, "searches": searches}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
