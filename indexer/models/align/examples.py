@@ -84,6 +84,7 @@ class Examples:
             "skipped": self.skipped,
         }
         (fresh / _DESCRIPTION).write_text(json.dumps(described), "utf-8")
+        shutil.rmtree(run / FOLDER, ignore_errors=True)
         fresh.rename(run / FOLDER)
 
     @classmethod

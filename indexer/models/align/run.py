@@ -56,7 +56,8 @@ def align(
         raise Conflict("The folder holds a run already: resume it, or use another folder.")
     run.mkdir(parents=True, exist_ok=True)
     with deterministic(options):
-        examples = _examples(sources, base, run, text_model, options.threads, encoded)
+        held = Examples.read(run) if resume else None
+        examples = _examples(held, sources, base, run, text_model, options.threads, encoded)
         training = Training(examples, options, run)
         training.resume()
         training.run(checkpoint_steps=checkpoint_steps, observe=observe)
@@ -74,6 +75,7 @@ def align(
 
 
 def _examples(
+    held: Examples | None,
     sources: Sequence[Path],
     base: ModelCard,
     run: Path,
@@ -81,10 +83,9 @@ def _examples(
     threads: int,
     encoded: Callable[[int, int], None],
 ) -> Examples:
-    """Those that the run holds, else the sources' photos, encoded and kept."""
+    """Those that the run holds, if it is taken up; else the sources' photos, encoded and kept."""
     encoder = Encoder.load(base, threads)
     text = None if text_model is None else TextTower(text_model)
-    held = Examples.read(run)
     if held is None:
         held = encode(sources, encoder, text, encoded)
         held.save(run)
