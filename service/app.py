@@ -63,6 +63,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         version=version("geofix"),
         description=_DESCRIPTION,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect is no problem document, and trusts the Host header
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.settings = config

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from geofix.cli.gallery_targets import Target, target
 from geofix.engine.gallery.ingest import Offer, Status
+from geofix.engine.photo_file import read_photo_file
 from geofix.errors import GeofixError
 from geofix.settings import settings
 from indexer.galleries.build import Report
@@ -124,7 +126,7 @@ def add_command(
             full = path.resolve()
             yield Offer(
                 key=key or f"{full.parent.name}/{full.name}",
-                read=full.read_bytes,
+                read=partial(read_photo_file, full),
                 position=None if lat is None or lon is None else (lat, lon),
                 source=source,
                 contributor=contributor,

@@ -13,13 +13,13 @@ from rich.console import Console
 
 from geofix.cli.engines import Engine, RefusedError, engine
 from geofix.cli.rendering import empty_galleries, explanation, plain, summary
-from geofix.errors import EmptyPhoto, GeofixError, NotFound, PhotoTooLarge, UnreadablePhoto
+from geofix.engine.photo_file import read_photo_file
+from geofix.errors import EmptyPhoto, GeofixError, NotFound, UnreadablePhoto
 from geofix.settings import settings
 from service.locate.options import Options, from_strings
 from service.locate.schemas import Answer
 
 _PHOTOS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".heic", ".heif"})
-_MAX_FILE_BYTES = 200 * 2**20
 
 _OUT = Console(markup=False, emoji=False, highlight=False)
 _ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
@@ -79,6 +79,8 @@ def locate(
     file could not be used, 2 for a wrong option.
     """
     options = _options(given)
+    if map_file is not None and not map_file.parent.is_dir():
+        raise click.UsageError(f"There is no folder {plain(str(map_file.parent))!r} for the map.")
     files = list(_files(photos))
     outcomes = asyncio.run(_run(files, options, None if as_json else explain))
     if as_json:
@@ -139,10 +141,7 @@ async def _locate(asked: Engine, file: Path, options: Options) -> Outcome:
 
 def _read(file: Path) -> bytes:
     try:
-        size = file.stat().st_size
-        if size > _MAX_FILE_BYTES:
-            raise PhotoTooLarge(f"The file is larger than {_MAX_FILE_BYTES >> 20} MiB.")
-        data = file.read_bytes()
+        data = read_photo_file(file)
     except FileNotFoundError:
         raise NotFound("There is no such file.") from None
     except OSError as error:
@@ -172,7 +171,12 @@ def _write_map(map_file: Path, outcomes: Sequence[Outcome]) -> None:
     answered = [(Path(o.file).name, o.answer) for o in outcomes if o.answer is not None]
     if not answered:
         return
-    map_file.write_text(page(answered), encoding="utf-8")
+    try:
+        map_file.write_text(page(answered), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(
+            f"The map cannot be written to {plain(str(map_file))}: {error.strerror}."
+        ) from error
     _ERR.print(f"The map is in {plain(str(map_file))}", soft_wrap=True)
 
 

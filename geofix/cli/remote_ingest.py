@@ -11,7 +11,7 @@ import httpx
 from geofix.cli.engines import RefusedError
 from geofix.engine import image
 from geofix.engine.gallery.ingest import Offer, Outcome, refused
-from geofix.errors import InvalidCoordinate, Unavailable, UnreadablePhoto
+from geofix.errors import GeofixError, InvalidCoordinate, Unavailable, UnreadablePhoto
 from service.galleries.schemas import PhotoOutcome
 
 _TRIES = 8
@@ -95,6 +95,8 @@ def _read(offer: Offer) -> _Upload | Outcome:
     except OSError as error:
         reason = f"The file cannot be read: {error.strerror or type(error).__name__}."
         return refused(offer.key, UnreadablePhoto(reason))
+    except GeofixError as error:
+        return refused(offer.key, error)
     position = offer.position
     if position is None:
         found = image.read_position(data)

@@ -12,12 +12,14 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geofix.engine.gallery.ingest import Offer, Outcome, Status
+from geofix.engine.photo_file import read_photo_file
 from geofix.errors import InvalidSource
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".heic", ".heif"})
@@ -83,7 +85,7 @@ def open_source(path: Path, defaults: Defaults, base: Path | None = None) -> Sou
 
 def photo_offer(path: Path, key: str, position: tuple[float, float] | None) -> Offer:
     """The offer of one file."""
-    return Offer(key, path.read_bytes, position, uri=path.resolve().as_uri())
+    return Offer(key, partial(read_photo_file, path), position, uri=path.resolve().as_uri())
 
 
 def _folder(folder: Path, defaults: Defaults) -> Source:
@@ -100,7 +102,7 @@ def _folder(folder: Path, defaults: Defaults) -> Source:
     offers = (
         Offer(
             key=f"{prefix}/{path.relative_to(folder).as_posix()}",
-            read=path.read_bytes,
+            read=partial(read_photo_file, path),
             position=None,
             source=defaults.source,
             contributor=defaults.contributor,
@@ -191,7 +193,7 @@ def _offer(row: Row, number: int, base: Path, prefix: str, defaults: Defaults) -
     country = row.get("country", "").upper()
     return Offer(
         key=key,
-        read=path.read_bytes,
+        read=partial(read_photo_file, path),
         position=position,
         country=country if len(country) == 2 and country.isalpha() else "",
         source=row.get("source") or defaults.source,

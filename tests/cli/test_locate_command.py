@@ -145,3 +145,19 @@ def test_a_folder_without_photos_is_told(alone: dict[str, str], tmp_path: Path) 
     result = _geofix(alone, tmp_path)
     assert result.returncode == 2
     assert "no photo" in result.stderr
+
+
+def test_a_map_that_cannot_be_written_is_told(
+    environment: dict[str, str], photos: Path, tmp_path: Path
+) -> None:
+    result = _geofix(environment, photos, "--map", tmp_path / "none" / "map.html", *_QUICK)
+    assert result.returncode == 2
+    assert "no folder" in result.stderr
+    assert not result.stdout, "told before the work, not after it"
+    assert "Traceback" not in result.stderr
+
+
+def test_a_device_is_refused_and_not_read_for_ever(environment: dict[str, str]) -> None:
+    result = _geofix(environment, "/dev/zero", *_QUICK)
+    assert result.returncode == 1
+    assert "a device" in result.stderr

@@ -53,3 +53,9 @@ def test_without_an_engine_the_service_is_alive_and_not_ready() -> None:
     assert response.status_code == 503
     assert response.json()["type"] == "urn:geofix:problem:unavailable"
     assert response.headers["retry-after"]
+
+
+def test_a_slash_too_many_is_a_problem_and_no_redirect() -> None:
+    response = asyncio.run(_get("/healthz/"))
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"

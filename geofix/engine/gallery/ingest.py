@@ -74,7 +74,7 @@ class Offer:
     key: str
     """The source's own name of the photo, unique in the gallery."""
     read: Callable[[], bytes]
-    """Its bytes; may raise OSError."""
+    """Its bytes; may raise OSError or GeofixError."""
     position: tuple[float, float] | None
     """lat, lon in degrees; None = where its EXIF says it was taken."""
     country: str = ""
