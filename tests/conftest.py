@@ -135,10 +135,8 @@ def _prediction(
     centres = np.array([(cells.centre(t).lat, cells.centre(t).lon) for t in tokens])
     weights = np.exp(-haversine_km(centres, (lat, lon)) / radius_km)
     heat = tuple(
-        HeatCell(token, lat, lon, float(weight))
-        for token, (lat, lon), weight in zip(
-            tokens, centres.tolist(), weights / weights.sum(), strict=True
-        )
+        HeatCell(token, float(weight))
+        for token, weight in zip(tokens, weights / weights.sum(), strict=True)
     )
     candidate = Candidate(lat, lon, Channel.RETRIEVAL, 0.9, 10.0, "n1")
     return Prediction(

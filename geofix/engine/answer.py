@@ -27,9 +27,11 @@ from geofix.geo.places import Locality, continent, country_name, reverse
 from geofix.geo.priors import earth
 
 _CLUSTER_KM = 25.0
-_NAMED_CLUSTERS = 6
+_NAMED_CLUSTERS = 4
 _SHARES_LISTED = 10
 _SMALLEST_SHARE = 1e-3
+_KERNELS_SPREAD = 32
+_SMALLEST_SPREAD = 2e-3
 _HEAT_CELLS = 700
 _COARSEST_HEAT, _FINEST_HEAT = 4, 14
 _LEVEL_0_KM = 7842.0
@@ -54,12 +56,15 @@ class Spread:
     """[n·RINGS], index into ``earth()``'s cells, −1 at sea."""
     ring_kernel: Int64Array
     ring_candidate: Int64Array
+    light: Int64Array
+    """Kernels too light for rings: they lie where their centre lies."""
 
 
 def spread(posterior: Posterior) -> Spread:
     """Lay the heavier kernels out as points."""
     mass = posterior.kernels.mass
-    heavy = np.flatnonzero(mass >= max(_SMALLEST_SHARE, float(np.sort(mass)[-64:].min(initial=0))))
+    heaviest = np.argsort(-mass, kind="stable")[:_KERNELS_SPREAD]
+    heavy = heaviest[mass[heaviest] >= _SMALLEST_SPREAD]
     unit = kernels.samples(posterior.kernels.unit[heavy], posterior.kernels.width_km[heavy])
     flat = unit.reshape(-1, 3)
     leaf = cells.cell_ids(from_unit(flat), cells.MAX_LEVEL)
@@ -70,13 +75,14 @@ def spread(posterior: Posterior) -> Spread:
         land.find(cells.parents(leaf, land.level)),
         np.repeat(heavy, kernels.RINGS).astype(np.int64),
         np.repeat(posterior.kernels.candidate[heavy], kernels.RINGS),
+        np.setdiff1d(np.arange(len(mass)), heavy),
     )
 
 
-def country_shares(
+def country_mass(
     posterior: Posterior, points: Spread, centre_countries: Sequence[str]
-) -> tuple[Share, ...]:
-    """Probability by country; what falls on no country is left out."""
+) -> dict[str, float]:
+    """Probability by ISO alpha-2; what falls on no country is left out."""
     codes = np.append(cell_countries(), "")
     centre = np.asarray(centre_countries, dtype=np.str_)
     near = _near_centre(posterior, points)
@@ -85,17 +91,25 @@ def country_shares(
     ring_codes[at_sea] = centre[points.ring_candidate][at_sea]
     mass: defaultdict[str, float] = defaultdict(float)
     _add(mass, ring_codes, points.ring_mass)
+    light = points.light
+    _add(mass, centre[posterior.kernels.candidate[light]], posterior.kernels.mass[light])
     _add(mass, cell_countries()[posterior.background.cell], posterior.background.mass)
     mass.pop("", None)
+    return dict(mass)
+
+
+def country_shares(mass: Mapping[str, float]) -> tuple[Share, ...]:
+    """The likeliest countries."""
     return _ranked((code, country_name(code), share) for code, share in mass.items())
 
 
-def continent_shares(countries: Iterable[Share]) -> tuple[Share, ...]:
-    """Probability by continent."""
-    mass: defaultdict[str, float] = defaultdict(float)
-    for share in countries:
-        mass[continent(share.code)] += share.probability
-    return _ranked(("", name, probability) for name, probability in mass.items())
+def continent_shares(mass: Mapping[str, float]) -> tuple[Share, ...]:
+    """Probability by continent, from all countries."""
+    held: defaultdict[str, float] = defaultdict(float)
+    for code, probability in mass.items():
+        held[continent(code)] += probability
+    held.pop("", None)
+    return _ranked(("", name, probability) for name, probability in held.items())
 
 
 def clusters(
@@ -175,12 +189,9 @@ def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[
     order = np.argsort(-held, kind="stable")[:_HEAT_CELLS]
     enough = int(np.searchsorted(np.cumsum(held[order]), _HEAT_SHARE * held.sum())) + 1
     kept = order[:enough]
-    known = land.find(unique[kept]) if level == land.level else np.full(len(kept), -1)
     return tuple(
-        HeatCell(token, *_centre(token, index), float(share))
-        for token, index, share in zip(
-            _tokens(unique[kept]), known.tolist(), held[kept], strict=True
-        )
+        HeatCell(token, share)
+        for token, share in zip(_tokens(unique[kept]), held[kept].tolist(), strict=True)
     )
 
 
@@ -207,15 +218,6 @@ def abstention(
 
 def _tokens(ids: npt.NDArray[np.uint64]) -> list[str]:
     return [f"{cell_id:016x}".rstrip("0") for cell_id in ids.tolist()]
-
-
-def _centre(token: str, index: int) -> tuple[float, float]:
-    """The cell's centre in degrees; ``index`` is its place among the land cells, or −1."""
-    if index >= 0:
-        lat, lon = earth().cells.latlon[index].tolist()
-        return lat, lon
-    at = cells.centre(token)
-    return at.lat, at.lon
 
 
 def _near_centre(posterior: Posterior, points: Spread) -> npt.NDArray[np.bool_]:

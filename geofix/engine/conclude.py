@@ -62,7 +62,7 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
         profile.radius_km(scorer.radii[share] if scorer else share) for share in (0.5, 0.9)
     )
     points = answer.spread(fused)
-    countries = answer.country_shares(fused, points, pool.countries)
+    countries = answer.country_mass(fused, points, pool.countries)
     named = answer.clusters(fused, pool.candidates, pool.countries, options.candidates)
     regions, cities = answer.region_shares(named)
     photo = found.query.photo
@@ -83,7 +83,7 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
         ),
         locality=reverse(float(best[0]), float(best[1])),
         continents=answer.continent_shares(countries),
-        countries=countries,
+        countries=answer.country_shares(countries),
         regions=regions,
         cities=cities,
         clusters=tuple(cluster for cluster, _ in named),

@@ -14,7 +14,7 @@ import numpy as np
 
 from geofix.engine import kernels
 from geofix.engine.types import Float64Array, Int64Array
-from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
+from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
 
 GEOSCORE_KM = 1492.7
 _RADII_KM: Float64Array = np.concatenate([[0.0], np.geomspace(0.05, np.pi * EARTH_RADIUS_KM, 48)])
@@ -22,6 +22,10 @@ _KERNELS_KEPT = 48
 """Kernels that get a shape; lighter ones count as points in the answer's expected score."""
 _CANDIDATES_TRIED = 64
 _CELLS_TRIED = 24
+_CLIMBERS = 6
+_STEPS = 4
+_WORTH_MOVING = 1e-3
+"""A point between the candidates must promise this much more than the best of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,30 @@ class Posterior:
         heavy = np.searchsorted(self.kernels.candidate, np.sort(leading))
         points = np.concatenate([self.kernels.unit[heavy], self.background.unit[cells]])
         latlon = np.concatenate([self.kernels.latlon[heavy], self.background.latlon[cells]])
-        best = int(np.argmax(self.expected_score(points)))
+        score = self.expected_score(points)
+        best = int(np.argmax(score))
+        moved = self._climb(points[np.argsort(-score, kind="stable")[:_CLIMBERS]])
+        climbed = self.expected_score(moved)
+        if climbed.max() > score[best] * (1.0 + _WORTH_MOVING):
+            return from_unit(moved[int(np.argmax(climbed))])
         answer: Float64Array = latlon[best]
         return answer
+
+    def _climb(self, points: Float64Array) -> Float64Array:
+        """Points [M, 3] moved uphill in expected score, towards what they lie between.
+
+        The step is Weiszfeld's for the geometric median, each mass weighed by the score's slope.
+        """
+        heavy = self._heavy()
+        unit, width = self.kernels.unit[heavy], self.kernels.width_km[heavy]
+        for _ in range(_STEPS):
+            away = kernels.angles(points, unit) * EARTH_RADIUS_KM
+            blurred = np.hypot(away, width[None, :])
+            pull = np.exp(-blurred / GEOSCORE_KM) / blurred * self.kernels.mass[heavy]
+            towards = pull @ unit
+            length = np.linalg.norm(towards, axis=1, keepdims=True)
+            points = np.where(length > 0.0, towards / np.maximum(length, 1e-300), points)
+        return points
 
     def expected_score(self, points: Float64Array) -> Float64Array:
         """Expected exp(−d / 1492.7 km) at unit vectors [M, 3] → [M]."""
@@ -134,7 +159,7 @@ class Posterior:
         """In each of the best coarse cells, the fine cell with the most mass."""
         mass = self.background.mass
         coarse = np.bincount(self.background.parent, mass, len(self.background.coarse))
-        field = self.background.coarse_score @ coarse
+        field = np.einsum("cd,d->c", self.background.coarse_score, coarse)
         field[coarse <= 0.0] = -1.0
         best = np.argsort(-field, kind="stable")[:_CELLS_TRIED]
         best = best[coarse[best] > 0.0]

@@ -292,8 +292,6 @@ class HeatCell:
     """One S2 cell of the heat map."""
 
     token: str
-    lat: float
-    lon: float
     probability: float
 
 

@@ -42,7 +42,7 @@ def test_cells_around_a_pole_cover_it_together() -> None:
 
 
 def test_the_heat_map_is_geojson_with_the_likeliest_cell_first() -> None:
-    heat = [HeatCell(cells.token(lat, lon, 6), lat, lon, share)
+    heat = [HeatCell(cells.token(lat, lon, 6), share)
             for lat, lon, share in ((48.8, 2.3, 0.2), (-17.8, 180.0, 0.5))]  # fmt: skip
     collection = json.loads(json.dumps(feature_collection(heat)))
     shares = [feature["properties"]["probability"] for feature in collection["features"]]
