@@ -26,6 +26,15 @@ from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
 from geofix.geo.places import Locality, continent, country_name, reverse
 from geofix.geo.priors import earth
 
+CONTINENTS = {
+    "AF": "Africa",
+    "AN": "Antarctica",
+    "AS": "Asia",
+    "EU": "Europe",
+    "NA": "North America",
+    "OC": "Oceania",
+    "SA": "South America",
+}
 _CLUSTER_KM = 25.0
 _NAMED_CLUSTERS = 4
 _SHARES_LISTED = 10
@@ -93,7 +102,10 @@ def country_mass(
     _add(mass, ring_codes, points.ring_mass)
     light = points.light
     _add(mass, centre[posterior.kernels.candidate[light]], posterior.kernels.mass[light])
-    _add(mass, cell_countries()[posterior.background.cell], posterior.background.mass)
+    behind = posterior.background
+    held = np.bincount(behind.country, behind.mass, len(behind.codes))
+    for code, share in zip(behind.codes, held.tolist(), strict=True):
+        mass[code] += share
     mass.pop("", None)
     return dict(mass)
 
@@ -109,7 +121,7 @@ def continent_shares(mass: Mapping[str, float]) -> tuple[Share, ...]:
     for code, probability in mass.items():
         held[continent(code)] += probability
     held.pop("", None)
-    return _ranked(("", name, probability) for name, probability in held.items())
+    return _ranked((code, CONTINENTS[code], share) for code, share in held.items())
 
 
 def clusters(
@@ -196,13 +208,22 @@ def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[
 
 
 def abstention(
-    within: Mapping[float, float], sure_enough: float, *, galleries_empty: bool, candidates: int
+    within: Mapping[float, float],
+    sure_enough: float,
+    *,
+    galleries_empty: bool,
+    candidates: int,
+    filtered: bool,
 ) -> Abstention | None:
     """Why the answer should not be acted on, or None when it may be.
 
     ``within`` holds the probability of each of LEVELS_KM; an answer is given when that of 200 km
-    is at least ``sure_enough``.
+    is at least ``sure_enough``, and not by the filter's doing alone.
     """
+    if filtered and candidates == 0:
+        return Abstention(
+            "no-evidence", "Only the filter says where: nothing in the photo or the gallery does."
+        )
     if within[_ABSTAIN_KM] >= sure_enough:
         return None
     if galleries_empty and candidates == 0:

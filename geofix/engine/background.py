@@ -36,7 +36,8 @@ def background(where: Filter) -> Background:
 @lru_cache(maxsize=1)
 def _everywhere() -> Background:
     grid = earth().cells
-    return _laid_out(grid, np.arange(len(grid), dtype=np.int64), photo_prior())
+    everything = np.arange(len(grid), dtype=np.int64)
+    return _laid_out(grid, everything, photo_prior(), cell_countries().tolist())
 
 
 @lru_cache(maxsize=1)
@@ -74,15 +75,18 @@ def _restricted(where: Filter) -> Background:
 
 
 def _of_places(where: Filter) -> Background:
-    """A country too small to hold a cell's centre: its places stand for it."""
+    """An area too small for a cell's centre: its country's places or its middle stand for it."""
     names = gazetteer()
     rows = [row for code in where.countries for row in range(len(names))[names.rows_of(code)]]
     places = [names.place(row) for row in rows]
     latlon = np.array([(p.lat, p.lon) for p in places]).reshape(-1, 2)
     inside = region.contains(where, latlon, [p.country for p in places])
-    if not inside.any():
+    if inside.any():
+        return _weighted(cells.CellGrid.of(cells.cell_ids(latlon[inside], _FINEST_LEVEL)))
+    middle = region.middle(where)
+    if not region.contains(where, middle, _countries(where, middle)).all() or not len(middle):
         raise InvalidOption("The filters leave no place on Earth: widen or drop one of them.")
-    return _weighted(cells.CellGrid.of(cells.cell_ids(latlon[inside], _FINEST_LEVEL)))
+    return _weighted(cells.CellGrid.of(cells.cell_ids(middle, cells.MAX_LEVEL)))
 
 
 def _countries(where: Filter, latlon: Float64Array) -> list[str]:
@@ -99,10 +103,13 @@ def _weighted(grid: cells.CellGrid) -> Background:
     if not share.any():
         share = grid.area_km2
     cell[at_sea] = nearest
-    return _laid_out(grid, cell, share)
+    return _laid_out(grid, cell, share, country_codes(grid.latlon))
 
 
-def _laid_out(grid: cells.CellGrid, cell: Int64Array, mass: Float64Array) -> Background:
+def _laid_out(
+    grid: cells.CellGrid, cell: Int64Array, mass: Float64Array, countries: list[str]
+) -> Background:
+    codes, country = np.unique(np.array(countries, dtype=np.str_), return_inverse=True)
     coarse_ids, parent = np.unique(cells.parents(grid.ids, _COARSE_LEVEL), return_inverse=True)
     coarse = cells.CellGrid.of(coarse_ids)
     apart = kernels.angles(coarse.unit, coarse.unit) * EARTH_RADIUS_KM
@@ -113,6 +120,8 @@ def _laid_out(grid: cells.CellGrid, cell: Int64Array, mass: Float64Array) -> Bac
         radius_km=np.sqrt(grid.area_km2 / np.pi),
         mass=mass / total if total > 0.0 else mass,
         cell=cell,
+        codes=tuple(codes.tolist()),
+        country=country.astype(np.int64),
         coarse=coarse.unit,
         parent=parent.astype(np.int64),
         coarse_score=np.exp(-apart / GEOSCORE_KM),

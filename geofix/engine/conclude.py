@@ -80,6 +80,7 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
             scorer.answer_from if scorer else answer.SURE_ENOUGH,
             galleries_empty=all(gallery.count == 0 for gallery in found.galleries),
             candidates=len(pool.candidates),
+            filtered=found.query.filter.restricts_place,
         ),
         locality=reverse(float(best[0]), float(best[1])),
         continents=answer.continent_shares(countries),

@@ -153,6 +153,12 @@ class Locator:
                 )
         return replace(prediction, timings_ms=clock.total())
 
+    async def check(self, options: LocateOptions) -> None:
+        """Raise what ``locate`` would for these options, before any photo is looked at."""
+        self._chosen(options)
+        await self._open(options.galleries)
+        await asyncio.to_thread(background.background, options.filter)
+
     async def embed_image(self, data: bytes) -> Embedding:
         """The encoder's vectors of one photo."""
         photo = await asyncio.to_thread(self._decode, data)

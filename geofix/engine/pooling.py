@@ -51,15 +51,14 @@ def fuse(
             cell_weight += proposal.cells
         for code, weight in proposal.countries.items():
             country_weight[code] = country_weight.get(code, 0.0) + weight
-    by_code = np.array([country_weight.get(code, 0.0) for code in (*land.countries, "")])
-    by_cell = by_code[land.country]
+    by_cell = np.array([country_weight.get(code, 0.0) for code in prior.codes])[prior.country]
     by_candidate = np.array([country_weight.get(code, 0.0) for code in pool.countries])
     odds, widths = verify.weigh(pool.candidates, trust, look)
     odds += by_candidate[:, None]
     if len(pool.candidates):
         at = land.cells.locate(pool.latlon)
         odds += np.where(at >= 0, cell_weight[at], 0.0)[:, None]
-    behind = cell_weight + by_cell
     if look is not None:
-        behind = behind + look.log_ratio  # candidates have it among their evidence
-    return posterior.mixture(pool.latlon, widths, odds, prior, behind[prior.cell])
+        cell_weight += look.log_ratio  # candidates have it among their evidence
+    behind = cell_weight[prior.cell] + by_cell
+    return posterior.mixture(pool.latlon, widths, odds, prior, behind)

@@ -63,6 +63,10 @@ class Background:
     """[N], probability."""
     cell: Int64Array
     """[N], the cell of ``geofix.geo.priors.earth()`` that each lies in."""
+    codes: tuple[str, ...]
+    """ISO alpha-2 of the countries of the cells; empty for the sea."""
+    country: Int64Array
+    """[N], index into ``codes``."""
     coarse: Float64Array
     """[C, 3]: centres of coarse cells, fixed."""
     parent: Int64Array

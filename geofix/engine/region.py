@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from geofix.engine.types import Filter, Float64Array
 from geofix.geo import cells
+from geofix.geo.coordinates import spherical_mean, wrap_longitude
 
 BoolArray = npt.NDArray[np.bool_]
 UInt64Array = npt.NDArray[np.uint64]
@@ -46,6 +47,20 @@ def covering(where: Filter, level: int) -> UInt64Array:
     for other in drawn[1:]:
         ids = np.intersect1d(ids, other)
     return ids
+
+
+def middle(where: Filter) -> Float64Array:
+    """[1, 2]: a point in the middle of the smallest drawn area; [0, 2] where none is drawn."""
+    if where.circle:
+        return np.array([where.circle[:2]])
+    if where.polygon:
+        mean = spherical_mean(np.array(where.polygon))
+        return np.empty((0, 2)) if mean is None else mean[None, :]
+    if where.bbox:
+        west, south, east, north = where.bbox
+        half = ((east - west) % 360.0) / 2.0
+        return np.array([[(south + north) / 2.0, float(wrap_longitude(west + half))]])
+    return np.empty((0, 2))
 
 
 def children(ids: UInt64Array, level: int) -> UInt64Array:

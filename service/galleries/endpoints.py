@@ -109,6 +109,8 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
     form = await uploads.read_form(request, max_photos=1)
     fields, data = _fields(form), form.photos[0]
     encoder = locator.encoder
+    if name not in locator.galleries.names():
+        await locator.embed_image(data)  # a photo that is refused must not leave a new gallery
     gallery = await locator.galleries.create(name, encoder.name, encoder.dimension)
     locations = await asyncio.to_thread(lambda: locator.location_encoder)
     offer = Offer(

@@ -92,6 +92,7 @@ async def locate(request: Request) -> Response:
     data, options = await _understand(request)
     asked = options.engine(neighbours=settings_of(request).neighbours)
     if EVENT_STREAM in request.headers.get("accept", ""):
+        await locator.check(asked)
         return EventSourceResponse(_stages(request, locator, data, asked), ping=15)
     prediction = await unless_disconnected(request, locator.locate(data, asked))
     text = await asyncio.to_thread(_json, prediction)

@@ -159,3 +159,9 @@ def test_bodies_and_names_that_make_no_sense_are_refused(client: httpx.Client) -
     assert client.delete("/v1/galleries/checked/photos/seven").status_code == 422
     nobody = client.delete(f"/v1/galleries/nowhere/photos/{uuid.uuid4()}")
     assert (nobody.status_code, nobody.json()["type"]) == (404, "urn:geofix:problem:not-found")
+
+
+def test_a_refused_photo_leaves_no_gallery(client: httpx.Client) -> None:
+    assert add(client, "ghost", b"no photo at all", lat=1, lon=2).status_code == 415
+    listed = client.get("/v1/galleries").json()["galleries"]
+    assert "ghost" not in {gallery["name"] for gallery in listed}

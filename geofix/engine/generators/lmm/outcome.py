@@ -45,7 +45,7 @@ class Outcome(StrEnum):
                 return "failed"
 
 
-class CallFailed(Exception):  # noqa: N818 - it says what happened
+class CallFailed(Exception):
     """One attempt that brought no answer."""
 
     def __init__(
