@@ -49,7 +49,7 @@ lock: $(VENV)/.dev  ## Pin the dependencies anew
 	$(LOCK) --extra cpu -o requirements/runtime.txt pyproject.toml
 	$(LOCK) --extra gpu -o requirements/gpu.txt pyproject.toml
 	$(LOCK) --extra cpu --extra train -c requirements/runtime.txt -o requirements/train.txt pyproject.toml
-	$(LOCK) --extra cpu --extra train --extra dev -c requirements/train.txt -o requirements/dev.txt pyproject.toml
+	$(LOCK) --extra cpu --extra heif --extra train --extra dev -c requirements/train.txt -o requirements/dev.txt pyproject.toml
 
 wheel: $(VENV)/.dev  ## Build the wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
