@@ -23,6 +23,7 @@ _SOLD_TO_ANYBODY = frozenset(
     | {"tf", "tk", "to", "tv", "vc", "vg", "ws"}
 )
 """Country domains that are mostly sold abroad, after Google Search's list of generic ccTLDs."""
+_SHORTENED = frozenset({"youtu.be", "goo.gl"})
 _TELEPHONE = re.compile(r"(?<![\w+])(?:\+|00)[ ]?(\d[\d ()/.-]{6,18}\d)(?!\d)")
 _MONEY = (
     (re.compile(r"\d\s?€|€\s?\d"), "EUR"),
@@ -76,6 +77,8 @@ def _numbered(text: str) -> Iterator[tuple[Sequence[str], float]]:
     table = countries()
     for address in _ADDRESS.finditer(text):
         domain = address.group(1).lower()
+        if address.group(0).lower() in _SHORTENED:
+            continue
         sure = "www" in text.lower() or "@" in text or len(address.group(0)) >= 8
         if sure and domain not in _SOLD_TO_ANYBODY and domain in table.domains:
             yield (table.domains[domain],), _DOMAIN

@@ -24,6 +24,8 @@ class Line:
     """Of the line, in pixels of the picture that was read."""
     box: Corners
     """Corners (x, y) as shares of width and height, clockwise from top left."""
+    upright: bool = False
+    """Whether its box stands on its short side: vertical text, or no text at all."""
     reader: str = "rapidocr"
 
     @property

@@ -7,7 +7,7 @@ not part of rapidocr's result. Nothing is ever downloaded: the model files are n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,12 @@ LONGEST_SIDE = 1280
 
 _LINE_HEIGHT = 48
 _NARROWEST, _WIDEST = 48, 2400
-_BATCH = 8
+_BATCH, _BATCH_WIDTH = 8, 5120
+"""Lines, and pixels of their widths together, that are read at once: it bounds the memory."""
+MOST_LINES = 80
+"""The largest ones of a photo are read."""
+_SHORT_SIDE, _LONGEST_ASPECT = 736, 2.0
+"""The detector enlarges short sides to so many pixels: long pictures are framed instead."""
 _UPRIGHT_ASPECT = 1 / 1.5
 """A box narrower than this share of its height holds vertical or turned text."""
 
@@ -66,9 +71,8 @@ class Recogniser:
         read: list[tuple[str, Float32Array, Float32Array]] = [
             ("", np.zeros(0, np.float32), np.zeros(0, np.float32))
         ] * len(lines)
-        for start in range(0, len(order), _BATCH):
-            chosen = order[start : start + _BATCH]
-            width = max([320, *(int(lines[i].shape[2]) for i in chosen)])
+        for chosen in _batches(order, [line.shape[2] for line in lines]):
+            width = max([320, *(lines[i].shape[2] for i in chosen)])
             batch = np.zeros((len(chosen), 3, _LINE_HEIGHT, width), np.float32)
             for row, i in enumerate(chosen):
                 batch[row, :, :, : lines[i].shape[2]] = lines[i]
@@ -87,6 +91,18 @@ class Recogniser:
         at = np.flatnonzero(keep)
         text = "".join(self.characters[i] for i in best[at])
         return text, output[at, best[at]], ((at + 0.5) * columns).astype(np.float32)
+
+
+def _batches(order: Sequence[int], widths: Sequence[int]) -> Iterator[list[int]]:
+    """Lines in ascending order of width, as many at once as the memory allows."""
+    chosen: list[int] = []
+    for i in order:
+        if chosen and (len(chosen) == _BATCH or (len(chosen) + 1) * widths[i] > _BATCH_WIDTH):
+            yield chosen
+            chosen = []
+        chosen.append(i)
+    if chosen:
+        yield chosen
 
 
 def _line(crop: UInt8Array) -> Float32Array:
@@ -128,21 +144,25 @@ class Reader:
     def read(self, picture: UInt8Array) -> list[Line]:
         """The lines of a picture [h, w, 3] (RGB), those it could not make out among them."""
         with self._lock:
-            quads = self._find(picture)
+            quads = self._find(_framed(picture))
             variants = [_variants(picture, quad) for quad in quads]
             read = iter(self.recogniser.read([crop for crops in variants for crop in crops]))
             height, width = picture.shape[:2]
             lines: list[Line] = []
             for quad, crops in zip(quads, variants, strict=True):
                 tried = [_read_line(crop, *next(read)) for crop in crops]
-                box = tuple((float(x / width), float(y / height)) for x, y in quad)
-                lines.append(replace(max(tried, key=_believable), box=box))
+                box = tuple(
+                    (min(float(x / width), 1.0), min(float(y / height), 1.0)) for x, y in quad
+                )
+                best = max(tried, key=_believable)
+                lines.append(replace(best, box=box, upright=len(crops) > 1))
             return lines
 
     def _find(self, picture: UInt8Array) -> list[Quad]:
         found = self._detector(picture[:, :, ::-1], use_det=True, use_cls=False, use_rec=False)
         boxes = getattr(found, "boxes", None)  # of the detector's result; without text, of another
-        return [] if boxes is None else [np.asarray(box, np.float32) for box in boxes]
+        quads = [] if boxes is None else [np.asarray(box, np.float32) for box in boxes]
+        return sorted(quads, key=lambda quad: -cv2.contourArea(quad))[:MOST_LINES]
 
 
 def picture_of(pixels: UInt8Array, longest: int = LONGEST_SIDE) -> UInt8Array:
@@ -153,6 +173,17 @@ def picture_of(pixels: UInt8Array, longest: int = LONGEST_SIDE) -> UInt8Array:
         return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return _resized(pixels, size)
+
+
+def _framed(picture: UInt8Array) -> UInt8Array:
+    """A very long picture with grey below or beside it; corners keep their positions."""
+    height, width = picture.shape[:2]
+    longest = max(height, width)
+    if longest <= _LONGEST_ASPECT * min(height, width):
+        return picture
+    least = min(longest, _SHORT_SIDE)
+    below, beside = max(0, least - height), max(0, least - width)
+    return np.pad(picture, ((0, below), (0, beside), (0, 0)), constant_values=127)
 
 
 def crop_of_line(picture: UInt8Array, line: Line) -> UInt8Array:

@@ -83,7 +83,9 @@ def _matches(phrase: Phrase, gazetteer: Gazetteer, within: tuple[str, ...]) -> l
     near = [
         match
         for match in gazetteer.search(phrase.text, limit=8, countries=within)
-        if match.similarity >= least and match.place.kind is not PlaceKind.COUNTRY
+        if match.similarity >= least
+        and match.place.kind is not PlaceKind.COUNTRY
+        and not _is_transliterated(match.matched_name)
     ]
     towns = {match.place.country for match in near if match.place.kind is PlaceKind.CITY}
     return [
@@ -104,6 +106,11 @@ def candidate(named: Named) -> Candidate:
         source=f"text: {named.text}",
         name=named.place.name,
     )
+
+
+def _is_transliterated(name: str) -> bool:
+    """Whether a name is one of GeoNames' machine transliterations, as ``salw``: no sign has it."""
+    return name.isascii() and name[:1].islower()
 
 
 def _weight(match: PlaceMatch) -> float:

@@ -29,7 +29,9 @@ _WIDEST_GAP = 1.6
 """Line heights between neighbouring characters; in words read right at most 1.2 was seen."""
 _WIDEST_CJK_GAP = 2.2
 _LEGIBLE_PX = 14
-"""Lines lower than this may be anything; higher ones that are not made out are another script."""
+_LEGIBLE_LENGTH = 1.2
+"""Smaller lines may be anything, as may upright ones: a door, a window. What is larger and still
+not made out is probably in another script."""
 
 _WORD = re.compile(r"[^\W_]+")
 _XI = re.compile(r"(?<=[A-ZΑ-Ω])三(?=[A-ZΑ-Ω])")
@@ -88,7 +90,8 @@ class Judged:
     def unread(self) -> bool:
         """Whether there is text that another reader might make out."""
         rejected = self.rejected in {UNSURE, PARTLY, LOOKALIKE} and not self.script_only
-        return rejected and self.line.height >= _LEGIBLE_PX
+        large = self.line.height >= _LEGIBLE_PX and self.line.length >= _LEGIBLE_LENGTH
+        return rejected and large and not self.line.upright
 
 
 UNSURE = "low confidence"
@@ -104,8 +107,12 @@ def judge(lines: Sequence[Line]) -> list[Judged]:
     clear = _letters(words, "Latn", Kind.CLEAR)
     greek = _letters(words, "Grek", Kind.CLEAR) + 3 * sum(one.script_only for one in first)
     cyrillic = _letters(words, None, Kind.HOMOGLYPH)
-    unread = sum(_area(one.line) for one in first if one.unread)
-    read = sum(_area(one.line) for one in first if not one.rejected)
+    unread = sum(one.line.length for one in first if one.unread or _is_suspicious(one))
+    read = sum(
+        one.line.length
+        for one in first
+        if any(word.kind in {Kind.CLEAR, Kind.AMBIGUOUS} for word in one.words)
+    )
     is_greek = greek >= max(cyrillic, 1)
     is_foreign = (cyrillic > 0 and 2 * cyrillic >= clear and not is_greek) or 2 * unread > read
     if unread <= 2 * read and any(one.script in {"Hani", "Jpan"} for one in first):
@@ -260,6 +267,14 @@ def _resolved(word: Word, is_greek: bool, is_latin: bool, is_foreign: bool) -> W
     return replace(word, kind=Kind.HOMOGLYPH)
 
 
+def _is_suspicious(one: Judged) -> bool:
+    """Whether a line is of no known word and mostly of letters with Cyrillic look-alikes."""
+    if one.rejected or any(word.kind not in {Kind.UNKNOWN, Kind.IGNORED} for word in one.words):
+        return False
+    letters = [c for c in scripts.fold(one.line.text) if c.isalpha()]
+    return sum(c in scripts.LOOKALIKES for c in letters) >= max(0.6 * len(letters), 3)
+
+
 def _has_cjk_words(words: Sequence[Word]) -> bool:
     return any(
         word.kind is Kind.CLEAR and word.script in {"Hani", "Jpan"} and word.confidence > 0.95
@@ -273,7 +288,3 @@ def _letters(words: Sequence[Word], script: str | None, kind: Kind) -> int:
         for word in words
         if word.kind is kind and len(word.text) >= 3 and script in {None, word.script}
     )
-
-
-def _area(line: Line) -> float:
-    return line.length * line.height**2
