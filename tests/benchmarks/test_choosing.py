@@ -75,7 +75,8 @@ def test_the_language_model_errs_as_often_as_it_should() -> None:
     assert null.mean() == pytest.approx(0.03, abs=0.01)
     legal = ~missing & ~null
     off = haversine_km(truth[0], np.where(legal[..., None], pairs, 0.0))
-    assert (off[legal] <= 25.0).mean() == pytest.approx(0.84 / 0.94, abs=0.02)
+    # 81 % of all answers name the place, of which 1.7 % lie more than 25 km off.
+    assert (off[legal] <= 25.0).mean() == pytest.approx(0.81 / 0.94 * 0.983, abs=0.02)
     turned = haversine_km(truth[0], np.where(legal[..., None], pairs[..., ::-1], 0.0))
     assert (turned[legal] <= 25.0).mean() == pytest.approx(0.03 / 0.94, abs=0.01)
 
