@@ -46,11 +46,12 @@ def main(quick: bool, file: Path | None, refit: bool, bayes_photos: int | None) 
     else:
         fitted = scorer.load(scorer.SHIPPED)
     rows = world.measure[: QUERIES // 20] if quick else world.measure
-    count = (60 if quick else 600) if bayes_photos is None else bayes_photos
+    count = (40 if quick else 300) if bayes_photos is None else bayes_photos
     shares = NAMEABLE[:1] if quick else NAMEABLE
-    measured = [measure(world, encoder, rows, share, fitted, count) for share in shares]
-    for one in measured:
-        click.echo(report.markdown(one))
+    measured = []
+    for share in shares:
+        measured.append(measure(world, encoder, rows, share, fitted, count))
+        click.echo(report.markdown(measured[-1]))
     click.echo(f"{time.perf_counter() - started:.0f} s")
     if file is not None:
         found = {f"{one.nameable:g}": report.as_json(one) for one in measured}
@@ -63,10 +64,10 @@ def fit(world: World, encoder: CapsuleEncoder, rows: Int64Array) -> scorer.Score
     fitted_on = Calibration(
         DATASET, len(rows), datetime.now(UTC).date().isoformat(), simulated=True
     )
-    weights = calibrate.fit_map(*trial.map_steps(taken))
+    weights = calibrate.fit_map(*trial.map_steps(taken), taken.expected)
     return calibrate.fit(
         trial.labelled(taken, weights),
-        lambda s, i: trial.outcome(taken.cases[i], taken.map, s),
+        lambda s, i: trial.outcome(taken, taken.cases[i], s),
         weights,
         fitted_on,
     )

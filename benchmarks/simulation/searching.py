@@ -61,7 +61,7 @@ def area_km2(said: Posterior, truth: Float64Array) -> float:
     prior = said.background
     flat = np.bincount(prior.cell, prior.mass, len(grid)) / grid.area_km2
     k = said.kernels
-    heavy = np.argsort(-k.mass, kind="stable")[:96]
+    heavy = np.argsort(-k.mass, kind="stable")[:48]
     rings = kernels.samples(k.unit[heavy], k.width_km[heavy])
     leaf = cells.cell_ids(from_unit(rings.reshape(-1, 3)), cells.MAX_LEVEL)
     mass = np.repeat(k.mass[heavy] / kernels.RINGS, kernels.RINGS)

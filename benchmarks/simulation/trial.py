@@ -50,6 +50,12 @@ class Trial:
     """[P, 20, 2] as written; NaN: none."""
     cases: tuple[Case, ...]
     map: LocationMap
+    expected: Float64Array
+    """[N], where the gallery's photos make one expect others."""
+
+    def log_ratio(self, case: Case, weight: float, prior_weight: float) -> Float64Array:
+        """What the location map says of one photo."""
+        return self.map.log_ratio(case.vector, weight, prior_weight, self.expected)
 
 
 @dataclass(slots=True)
@@ -106,7 +112,13 @@ def simulate(
             )
         )
     around = LocationMap.build(lambda points: unit(encoder.encode(points).sum(axis=0)))
-    return Trial(seen, pairs, tuple(cases), around)
+    return Trial(
+        seen,
+        pairs,
+        tuple(cases),
+        around,
+        location_map.expected_places(earth().cells.locate(gallery)),
+    )
 
 
 def labelled(trial: Trial, weights: MapWeights) -> list[Labelled]:
@@ -115,7 +127,7 @@ def labelled(trial: Trial, weights: MapWeights) -> list[Labelled]:
     area = earth().cells.area_km2
     photos = []
     for case, home in zip(trial.cases, cell.tolist(), strict=True):
-        ratio = trial.map.log_ratio(case.vector, *weights)
+        ratio = trial.log_ratio(case, *weights)
         density = location_map.log_density(ratio)
         photos.append(
             Labelled(
@@ -134,18 +146,18 @@ def map_steps(trial: Trial) -> tuple[Float32Array, Int64Array]:
     return steps.astype(np.float32), searching.nearest_cells(trial.photos.truth)
 
 
-def fused(case: Case, around: LocationMap, scorer: Scorer) -> posterior.Posterior:
+def fused(trial: Trial, case: Case, scorer: Scorer) -> posterior.Posterior:
     """Geofix's posterior, exactly as the engine builds it."""
     prior = background.background(Filter())
-    ratio = around.log_ratio(case.vector, scorer.map_weight, scorer.prior_weight)
+    ratio = trial.log_ratio(case, scorer.map_weight, scorer.prior_weight)
     odds = scorer.log_odds(_evidence(case, ratio), case.retrieved)
     widths = np.broadcast_to(np.array(scorer.widths_km), odds.shape)
     return posterior.mixture(case.latlon, widths, odds, prior, ratio[prior.cell])
 
 
-def outcome(case: Case, around: LocationMap, scorer: Scorer) -> Outcome:
+def outcome(trial: Trial, case: Case, scorer: Scorer) -> Outcome:
     """What a scorer's posterior says of one photo."""
-    said = fused(case, around, scorer)
+    said = fused(trial, case, scorer)
     best = said.answer()
     distance = float(haversine_km(best, case.truth))
     profile = said.profile(best)
@@ -160,7 +172,7 @@ def run(trial: Trial, world: World, scorer: Scorer) -> Results:
     """All rules but Bayes's."""
     found = Results()
     rows = [
-        {**_published(trial, i), **_chosen(case, trial.map, scorer)}
+        {**_published(trial, i), **_chosen(trial, case, scorer)}
         for i, case in enumerate(trial.cases)
     ]
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -198,8 +210,8 @@ def _published(trial: Trial, i: int) -> Mapping[str, float]:
     }
 
 
-def _chosen(case: Case, around: LocationMap, scorer: Scorer) -> Mapping[str, float]:
-    said = fused(case, around, scorer)
+def _chosen(trial: Trial, case: Case, scorer: Scorer) -> Mapping[str, float]:
+    said = fused(trial, case, scorer)
     best = said.answer()
     profile = said.profile(best)
     within = scorer.within({km: profile.within(km) for km in LEVELS_KM})

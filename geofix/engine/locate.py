@@ -10,6 +10,7 @@ from functools import cached_property
 from geofix.engine import background, image, models, verify
 from geofix.engine.conclude import Findings, conclude
 from geofix.engine.encoder import Encoder, LocationEncoder
+from geofix.engine.expectation import Expectation
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.port import Gallery
@@ -60,6 +61,7 @@ class Locator:
         self._generators = {str(g.channel): g for g in generators}
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
         self._settings = settings
+        self._expected = Expectation()
 
     @classmethod
     async def open(cls, settings: Settings, *, role: str = "cli") -> Locator:
@@ -136,7 +138,7 @@ class Locator:
         query = Query(photo, embedding, neighbours, options.filter)
         if any(generator.channel in _READERS for generator in generators):
             query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
-        look = await asyncio.to_thread(self._look, embedding)
+        look = await self._look(embedding, galleries, infos)
         found = Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
         found = found.joined(*await propose_all(local, query, clock))
@@ -180,10 +182,17 @@ class Locator:
         await self.galleries.close()
         self._directory.release()
 
-    def _look(self, embedding: Embedding) -> verify.Look | None:
+    async def _look(
+        self, embedding: Embedding, galleries: Sequence[Gallery], infos: Sequence[GalleryInfo]
+    ) -> verify.Look | None:
         if embedding.location is None:
             return None
-        return verify.Look.at(embedding.location, self.location_encoder.encode, self.location_map)
+        vector, expected = embedding.location, await self._expected.places(galleries, infos)
+        return await asyncio.to_thread(
+            lambda: verify.Look.at(
+                vector, self.location_encoder.encode, self.location_map, expected
+            )
+        )
 
     def _decode(self, data: bytes) -> Photo:
         return image.decode(data, target=self.encoder.decode_target)

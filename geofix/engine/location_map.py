@@ -7,7 +7,7 @@ no candidate lies in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from geofix.engine import kernels
 from geofix.engine.evidence import STEP
-from geofix.engine.types import Float32Array, Float64Array
+from geofix.engine.types import Float32Array, Float64Array, Int64Array
+from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM
 from geofix.geo.priors import earth, photo_prior
 
@@ -54,15 +55,50 @@ class LocationMap:
         behind: Float64Array = np.maximum((likeness - likeness.max()) / STEP, _FAR)
         return behind
 
-    def log_ratio(self, vector: Float32Array, weight: float, prior_weight: float) -> Float64Array:
+    def log_ratio(
+        self,
+        vector: Float32Array,
+        weight: float,
+        prior_weight: float,
+        expected: Float64Array | None = None,
+    ) -> Float64Array:
         """Natural log [N] of what each cell gains over the photo prior; the result is normalised.
 
         ``vector`` is the photo's, [512]; ``weight`` counts steps of its cosine with a cell's
-        vector, ``prior_weight`` is the power of the prior.
+        vector; ``expected`` [N] says where photos are expected, see ``expected_places`` (None:
+        as the photo prior), and ``prior_weight`` is its power.
         """
-        gain = weight * self.steps(vector) + (prior_weight - 1.0) * _log_prior()
+        places = _log_prior() if expected is None else np.log(expected)
+        gain = weight * self.steps(vector) + prior_weight * places - _log_prior()
         share: Float64Array = gain - np.log(np.exp(gain) @ photo_prior())
         return share
+
+
+def expected_places(cell: Int64Array, counts: Float64Array | None = None) -> Float64Array:
+    """Share [N] of photos expected in each cell, given the cells [n] of a gallery's photos.
+
+    People photograph where others have photographed before. As many photos as there are cells are
+    added as the photo prior has them, so that a small gallery says little. ``counts`` [n] says how
+    many photos each entry of ``cell`` stands for (None: one); −1 is the sea and counts for nothing.
+    """
+    ashore = cell >= 0
+    weights = None if counts is None else counts[ashore]
+    held = np.bincount(cell[ashore], weights, len(earth().cells)).astype(np.float64)
+    shares: Float64Array = (held + len(held) * photo_prior()) / (held.sum() + len(held))
+    return shares
+
+
+def expected_by_token(counts: Mapping[str, int], level: int) -> Float64Array:
+    """The same from how many photos lie in each S2 cell; tokens of other levels are passed over.
+
+    ``level`` must not be coarser than the land cells'.
+    """
+    ids = np.array([int(token.ljust(16, "0"), 16) for token in counts], dtype=np.uint64)
+    lowest = ids & (~ids + np.uint64(1))
+    chosen = lowest == np.uint64(1) << np.uint64(2 * (cells.MAX_LEVEL - level))
+    land = earth().cells
+    held = np.array(list(counts.values()), dtype=np.float64)[chosen]
+    return expected_places(land.find(cells.parents(ids[chosen], land.level)), held)
 
 
 def log_density(log_ratio: Float64Array) -> Float64Array:

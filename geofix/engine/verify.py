@@ -96,11 +96,15 @@ class Look:
         vector: Float32Array,
         encode: Encode,
         location_map: LocationMap,
+        expected: Float64Array | None = None,
         scorer: Scorer | None = None,
     ) -> Look:
-        """Look at a photo; without a scorer, with the one that is shipped."""
+        """Look at a photo; without a scorer, with the one that is shipped.
+
+        ``expected`` is the gallery's, of ``location_map.expected_places``; None where unknown.
+        """
         scorer = scorer or shipped()
-        ratio = location_map.log_ratio(vector, scorer.map_weight, scorer.prior_weight)
+        ratio = location_map.log_ratio(vector, scorer.map_weight, scorer.prior_weight, expected)
         return cls(vector, encode, ratio, scorer)
 
 

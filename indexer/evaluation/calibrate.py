@@ -98,11 +98,16 @@ def fit(
 # --- the scorer's weights ---------------------------------------------------------------------
 
 
-def fit_map(steps: Float32Array, cell: Int64Array) -> MapWeights:
-    """Weights under which the true cells [P] are likeliest, given ``LocationMap.steps`` [P, N]."""
+def fit_map(
+    steps: Float32Array, cell: Int64Array, expected: Float64Array | None = None
+) -> MapWeights:
+    """Weights under which the true cells [P] are likeliest, given ``LocationMap.steps`` [P, N].
+
+    ``expected`` [N] is where the gallery makes one expect photos (None: the photo prior).
+    """
     from scipy.optimize import minimize  # noqa: PLC0415
 
-    log_prior = np.log(photo_prior())
+    log_prior = np.log(photo_prior() if expected is None else expected)
     there = np.arange(len(cell))
 
     def loss_and_gradient(x: Float64Array) -> tuple[float, Float64Array]:

@@ -108,5 +108,5 @@ def test_a_scorer_can_be_fitted_on_it(world: World, encoder: CapsuleEncoder) -> 
     assert fitted.fitted_on.photos == len(many)
     assert 0.3 < fitted.radii[0.5] < fitted.radii[0.9] < 1.0
     taken = trial.simulate(world, world.measure[:20], encoder, Habits(), Fading(), seed=5)
-    said = trial.outcome(taken.cases[0], taken.map, fitted)
+    said = trial.outcome(taken, taken.cases[0], fitted)
     assert 0.0 <= said.mass_at_truth <= 1.0

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 
 from geofix.engine import evidence, published, verify
 from geofix.engine.encoder import LocationEncoder
-from geofix.engine.location_map import LocationMap, log_density
+from geofix.engine.location_map import (
+    LocationMap,
+    expected_by_token,
+    expected_places,
+    log_density,
+)
 from geofix.engine.types import Candidate, Channel, Float32Array, Float64Array
+from geofix.geo import cells
 from geofix.geo.coordinates import haversine_km
 from geofix.geo.priors import earth, photo_prior
 
@@ -221,3 +227,15 @@ def test_geoclip_takes_the_most_similar_and_its_softmax_sums_to_one() -> None:
     shares = published.geoclip_probabilities(similarity)
     assert shares.sum() == pytest.approx(1.0)
     assert shares[1] / shares[2] == pytest.approx(np.exp(3.969))
+
+
+def test_photos_are_expected_where_a_gallery_has_them() -> None:
+    nairobi = np.full((5000, 2), NAIROBI)
+    at = earth().cells.locate(nairobi)
+    shares = expected_places(at)
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares[at[0]] == pytest.approx(5000 / (5000 + len(shares)), abs=0.01)
+    np.testing.assert_allclose(expected_places(at[:0]), photo_prior())
+    tokens = {cells.token(*NAIROBI, 5): 9999, cells.token(*NAIROBI, 8): 5000}
+    np.testing.assert_allclose(expected_by_token(tokens, 8), shares)
+    np.testing.assert_allclose(expected_by_token({}, 8), photo_prior())
