@@ -111,14 +111,8 @@ def simulate(
                 gps=gps,
             )
         )
-    around = LocationMap.build(lambda points: unit(encoder.encode(points).sum(axis=0)))
-    return Trial(
-        seen,
-        pairs,
-        tuple(cases),
-        around,
-        location_map.expected_places(earth().cells.locate(gallery)),
-    )
+    expected = location_map.expected_places(earth().cells.locate(gallery))
+    return Trial(seen, pairs, tuple(cases), world.map, expected)
 
 
 def labelled(trial: Trial, weights: MapWeights) -> list[Labelled]:

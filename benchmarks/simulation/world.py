@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from geofix.engine.location_map import LocationMap
 from geofix.engine.models import COORDINATES_MODEL, LOCATION_MODEL, MICRODEGREES, built_in
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
 
@@ -32,6 +33,7 @@ class World:
     """Rows held out to fit on."""
     measure: Int64Array
     """Rows held out to measure on."""
+    map: LocationMap
 
     @property
     def gallery_latlon(self) -> Float64Array:
@@ -93,6 +95,7 @@ def build(
         gallery=np.sort(order[2 * queries :]),
         fit=order[queries : 2 * queries],
         measure=order[:queries],
+        map=LocationMap.build(lambda points: unit(encoder.encode(points).sum(axis=0))),
     )
 
 

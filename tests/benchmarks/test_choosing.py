@@ -16,7 +16,7 @@ from geofix.engine.encoder import LocationEncoder
 from geofix.engine.scorer import shipped
 from geofix.geo.coordinates import haversine_km
 
-QUERIES = 150
+QUERIES = 140
 PLACES = 6000
 
 
@@ -32,7 +32,7 @@ def world(encoder: CapsuleEncoder) -> World:
 
 @pytest.fixture(scope="module")
 def measured(world: World, encoder: CapsuleEncoder) -> report.Figures:
-    return choosing.measure(world, encoder, world.measure, 0.35, shipped(), bayes_photos=40)
+    return choosing.measure(world, encoder, world.measure, 0.35, shipped(), bayes_photos=25)
 
 
 def test_the_capsules_sum_to_the_location_encoder(encoder: CapsuleEncoder) -> None:
@@ -102,7 +102,7 @@ def test_the_report_says_that_it_is_a_simulation(measured: report.Figures) -> No
 
 
 def test_a_scorer_can_be_fitted_on_it(world: World, encoder: CapsuleEncoder) -> None:
-    many = np.concatenate([world.fit, world.gallery[:100]])
+    many = np.concatenate([world.fit, world.gallery[:70]])
     fitted = choosing.fit(world, encoder, many)
     assert fitted.fitted_on.simulated
     assert fitted.fitted_on.photos == len(many)
