@@ -9,6 +9,7 @@ the nearest place in the country, and marked approximate. The city is chosen ins
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +82,7 @@ def continent(code: str) -> str:
     return boundaries.countries().continents.get(code.upper(), "")
 
 
+@lru_cache(maxsize=4096)
 def reverse(lat: float, lon: float) -> Locality:
     """The names of a position; empty ones where there are none, never an error for a legal one."""
     at = Coordinate(lat, lon)
