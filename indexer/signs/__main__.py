@@ -44,7 +44,7 @@ def _write_words(cache: Path, folder: Path) -> None:
     for number, language in enumerate(sources.LANGUAGES):
         known = _probabilities(language, cache, on_signs.get(language.code, {}))
         if language.code == "zh-Hant":
-            known = {_translated(w, simplified): p for w, p in known.items()}
+            known = _simplified(known, simplified)
         rarest = _RAREST if language.script in _READ else _RAREST_UNREAD
         costs = {word: words.cost(p) for word, p in known.items() if p >= rarest}
         for word, cost in _variants(costs, language, readable):
@@ -116,8 +116,13 @@ def _shapes(word: str, readable: frozenset[str]) -> set[int]:
     return {scripts.key(shape) for shape in found if len(shape) >= 3}
 
 
-def _translated(word: str, simplified: dict[str, str]) -> str:
-    return "".join(simplified.get(character, character) for character in word)
+def _simplified(known: dict[str, float], forms: dict[str, str]) -> dict[str, float]:
+    """The words in simplified characters; those that become one add up."""
+    found: dict[str, float] = {}
+    for word in sorted(known):
+        plain = "".join(forms.get(character, character) for character in word)
+        found[plain] = found.get(plain, 0.0) + known[word]
+    return found
 
 
 def _cyrillic(word: str) -> str:
