@@ -38,6 +38,8 @@ class Figures:
     calibration_error: Mapping[float, float]
     surest_half: Interval
     """Acc@25 of the surest half over that of all."""
+    g3_surest_half: float
+    """The same of g3-clean, which is the surer the greater its candidate's cosine."""
     area_km2: float
     """Searched for half of the photos, by Geofix's map."""
     geoclip_area_km2: float
@@ -79,6 +81,7 @@ def figures(
             for km in LEVELS_KM
         },
         surest_half=_surest_half(found.within[25.0], right[25.0]),
+        g3_surest_half=_surest_half(found.g3_confidence, hits["g3-clean"][25.0]).value,
         area_km2=metrics.area_at_recall(found.area_km2),
         geoclip_area_km2=metrics.area_at_recall(found.geoclip_area_km2),
         bayes={} if bayes_km is None else _against_bayes(found, bayes_km),
@@ -180,7 +183,8 @@ def markdown(measured: Figures) -> str:
     lines.append(
         _row(
             "Acc@25 of the surest half over all",
-            f"{half.value:.2f} [{half.low:.2f}, {half.high:.2f}]",
+            f"{half.value:.3f} [{half.low:.3f}, {half.high:.3f}]; "
+            f"g3-clean {measured.g3_surest_half:.3f}",
         )
     )
     ratio = measured.area_km2 / measured.geoclip_area_km2
@@ -211,7 +215,7 @@ def _bayes_lines(measured: Figures) -> list[str]:
         way.append(f"{(ours - low) / (top - low):.0%}" if top > low else "")
     lines.append(_row("Way from g3-clean to Bayes", *way))
     if measured.bayes_surest_half is not None:
-        lines += ["", f"Bayes's surest half over all, Acc@25: {measured.bayes_surest_half:.2f}"]
+        lines += ["", f"Bayes's surest half over all, Acc@25: {measured.bayes_surest_half:.3f}"]
     return lines
 
 
