@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from benchmarks.simulation.photos import Photos
 from benchmarks.simulation.world import World
-from geofix.engine import kernels, published
+from geofix.engine import kernels, location_map, published
 from geofix.engine.posterior import Posterior
 from geofix.engine.types import Float64Array, Int64Array
 from geofix.geo import cells
@@ -57,7 +57,7 @@ def _land() -> _Land:
 def area_km2(said: Posterior, truth: Float64Array) -> float:
     """km² searched, by falling density of a posterior, before the cell of ``truth`` is found."""
     grid = earth().cells
-    home = int(nearest_cells(truth[None])[0])
+    home = int(location_map.nearest_cells(truth[None])[0])
     prior = said.background
     flat = np.bincount(prior.cell, prior.mass, len(grid)) / grid.area_km2
     k = said.kernels
@@ -111,15 +111,6 @@ def geoclip_areas_km2(seen: Photos, world: World, batch: int = 200) -> Float64Ar
     return areas
 
 
-def nearest_cells(latlon: Float64Array) -> Int64Array:
-    """The cell of ``earth()`` of each position [n], the nearest where it lies at sea."""
-    land = earth().cells
-    at = land.locate(latlon)
-    sea = np.flatnonzero(at < 0)
-    at[sea] = [int(np.argmax(land.unit @ point)) for point in to_unit(latlon[sea])]
-    return at
-
-
 def _child(cell: int, latlon: Float64Array) -> int:
     """Which of a coarse cell's children is nearest to a position."""
     return int(np.argmax(_land().unit[cell] @ to_unit(latlon)))
@@ -127,7 +118,7 @@ def _child(cell: int, latlon: Float64Array) -> int:
 
 def _fine_cells(latlon: Float64Array) -> Int64Array:
     """Index [n] into the flattened fine cells."""
-    coarse = nearest_cells(latlon)
+    coarse = location_map.nearest_cells(latlon)
     children = [_child(int(c), at) for c, at in zip(coarse, latlon, strict=True)]
     fine: Int64Array = coarse * _land().ids.shape[1] + np.array(children, dtype=np.int64)
     return fine

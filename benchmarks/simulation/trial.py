@@ -39,6 +39,7 @@ class Case:
     retrieved: BoolArray
     similarity: Float64Array
     gps: Float32Array
+    faded: Float64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def simulate(
                 retrieved=np.arange(len(latlon)) < len(found),
                 similarity=evidence.similarities(seen.vectors[i], gps),
                 gps=gps,
+                faded=world.map.faded(seen.vectors[i], latlon, gps),
             )
         )
     expected = location_map.expected_places(earth().cells.locate(gallery))
@@ -117,7 +119,7 @@ def simulate(
 
 def labelled(trial: Trial, weights: MapWeights) -> list[Labelled]:
     """The trial's photos as calibration takes them."""
-    cell = searching.nearest_cells(trial.photos.truth)
+    cell = location_map.nearest_cells(trial.photos.truth)
     area = earth().cells.area_km2
     photos = []
     for case, home in zip(trial.cases, cell.tolist(), strict=True):
@@ -137,7 +139,7 @@ def labelled(trial: Trial, weights: MapWeights) -> list[Labelled]:
 def map_steps(trial: Trial) -> tuple[Float32Array, Int64Array]:
     """For fitting the location map: steps [P, N] of each cell, and the true cells [P]."""
     steps = np.stack([trial.map.steps(case.vector) for case in trial.cases])
-    return steps.astype(np.float32), searching.nearest_cells(trial.photos.truth)
+    return steps.astype(np.float32), location_map.nearest_cells(trial.photos.truth)
 
 
 def fused(trial: Trial, case: Case, scorer: Scorer) -> posterior.Posterior:
@@ -159,7 +161,9 @@ def outcome(trial: Trial, case: Case, scorer: Scorer) -> Outcome:
 
 
 def _evidence(case: Case, ratio: Float64Array) -> Evidence:
-    return verify.look_around(case.latlon, case.retrieved, case.similarity, case.gps, ratio)
+    return verify.look_around(
+        case.latlon, case.retrieved, case.similarity, case.gps, case.faded, ratio
+    )
 
 
 def run(trial: Trial, world: World, scorer: Scorer) -> Results:

@@ -19,6 +19,8 @@ FEATURES = (
     "similarity",
     "similarity_sure",
     "csls_sure",
+    "faded",
+    "faded_sure",
     "rank",
     "support_25",
     "support_200",
@@ -31,7 +33,14 @@ FEATURES = (
 )
 """Of each candidate, more always speaking for it. Those called sure count as far as the photo's
 best similarity is high: a photo that fits no place well cannot tell neighbouring places apart."""
-CONTEXT = ("sureness", "concentration_25", "concentration_200", "agreement", "map_peak")
+CONTEXT = (
+    "sureness",
+    "concentration_25",
+    "concentration_200",
+    "agreement",
+    "map_peak",
+    "best_faded",
+)
 """Of the photo: how well its best candidates stand."""
 
 CSLS_NEIGHBOURS = 10
@@ -45,6 +54,7 @@ _FAR = -20.0
 _NO_SUPPORT = 1e-3
 _RAREST = -15.0
 _PEAK = 12.0
+_BRIGHT = 0.2
 _UNSURE, _SURE = 0.1, 0.5
 """Best cosines at which a photo counts as fitting no place, and one place well."""
 
@@ -90,14 +100,16 @@ def gather(
     retrieved: BoolArray,
     similarity: Float64Array,
     gps: Float32Array,
+    faded: Float64Array,
     log_map: Float64Array,
     map_peak: float,
 ) -> Evidence:
     """All evidence on the n candidates of one photo.
 
     ``retrieved`` [n] tells neighbours from generations; ``similarity`` [n] and ``gps`` [n, 512]
-    are in location space; ``log_map`` [n] is the natural log of the location map's density at each
-    candidate over that of all land evenly, ``map_peak`` its greatest anywhere.
+    are in location space, and so is ``faded`` [n], of ``LocationMap.faded``. ``log_map`` [n] is the
+    natural log of the location map's density at each candidate over that of all land evenly,
+    ``map_peak`` its greatest anywhere.
     """
     unit = to_unit(latlon)
     apart = kernels.angles(unit, unit) * EARTH_RADIUS_KM
@@ -109,12 +121,15 @@ def gather(
     sureness = float(np.clip((best - _UNSURE) / (_SURE - _UNSURE), 0.0, 1.0))
     behind = np.maximum((similarity - best) / STEP, _FAR)
     less_hub = np.maximum((corrected - corrected.max()) / STEP, _FAR)
+    dim = np.maximum((faded - faded.max()) / STEP, _FAR)
     likely = np.maximum(log_map - map_peak, _RAREST)
     features = np.column_stack(
         [
             behind,
             behind * sureness,
             less_hub * sureness,
+            dim,
+            dim * sureness,
             -np.log1p(order),
             support,
             votes,
@@ -129,6 +144,7 @@ def gather(
             support[:, 1].max(),
             votes[:, 1].max(),
             np.clip(map_peak, 0.0, _PEAK),
+            np.clip(faded.max() / _BRIGHT, 0.0, 1.0 / _BRIGHT),
         ]
     )
     return Evidence(features, context)

@@ -17,7 +17,7 @@ from geofix.engine import kernels
 from geofix.engine.evidence import STEP
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
 from geofix.geo import cells
-from geofix.geo.coordinates import EARTH_RADIUS_KM
+from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
 from geofix.geo.priors import earth, photo_prior
 
 Encode = Callable[[Float64Array], Float32Array]
@@ -25,6 +25,10 @@ Encode = Callable[[Float64Array], Float32Array]
 
 SMOOTHED_KM = 120.0
 """Above the wavelength of the encoder's finest capsule (78 km), well below the middle one's."""
+BROAD_KM = 1000.0
+"""Nearly the wavelength of the middle capsule (1 250 km): only the coarsest is left."""
+_FADING = tuple((middle, fine) for middle in (0.0, 0.25, 0.5, 1.0) for fine in (0.1, 0.5, 1.0))
+"""How much of its middle and fine band a photo may show."""
 _FAR = -20.0
 _BATCH = 512
 
@@ -34,20 +38,44 @@ class LocationMap:
     """Location vectors of the land cells of ``earth()``, each averaged with those around it."""
 
     vectors: Float32Array
-    """[N, 512], not of length 1."""
+    """[N, 512], averaged over SMOOTHED_KM; not of length 1."""
+    broad: Float32Array
+    """[N, 512], averaged over BROAD_KM."""
+    mean: Float32Array
+    """[512], of all land."""
 
     @classmethod
     def build(cls, encode: Encode) -> LocationMap:
         """Encode every land cell; seconds, once for a process."""
         land = earth().cells
         vectors = encode(land.latlon)
-        smooth = np.empty_like(vectors)
+        smooth, broad = np.empty_like(vectors), np.empty_like(vectors)
         for start in range(0, len(land), _BATCH):
             rows = slice(start, start + _BATCH)
             apart = kernels.angles(land.unit[rows], land.unit) * EARTH_RADIUS_KM
-            near = np.exp(-0.5 * (apart / SMOOTHED_KM) ** 2).astype(np.float32)
-            smooth[rows] = near @ vectors / near.sum(axis=1, keepdims=True)
-        return cls(smooth)
+            for km, out in ((SMOOTHED_KM, smooth), (BROAD_KM, broad)):
+                near = np.exp(-0.5 * (apart / km) ** 2).astype(np.float32)
+                out[rows] = near @ vectors / near.sum(axis=1, keepdims=True)
+        return cls(smooth, broad, vectors.mean(axis=0))
+
+    def faded(self, vector: Float32Array, latlon: Float64Array, gps: Float32Array) -> Float64Array:
+        """Greatest cosine [n] of a photo with each position, whatever the photo does not show.
+
+        A position's vector ``gps`` [n, 512] is split by averaging into a broad, a middle and a
+        fine band; a photo of wide open country shows little of the finer ones, and is then less
+        like its own position than like others. The bands are weighed as suits each position best.
+        """
+        cell = nearest_cells(latlon)
+        broad, smooth = self.broad[cell], self.vectors[cell]
+        bands = np.stack([broad - self.mean, smooth - broad, gps - smooth])
+        shown = (bands @ vector).astype(np.float64)
+        gram = np.einsum("and,bnd->abn", bands, bands, optimize=True).astype(np.float64)
+        best = np.full(len(gps), -1.0)
+        for middle, fine in _FADING:
+            weight = np.array([1.0, middle, fine])
+            length = np.sqrt(np.maximum(np.einsum("a,b,abn->n", weight, weight, gram), 1e-12))
+            best = np.maximum(best, weight @ shown / length)
+        return best
 
     def steps(self, vector: Float32Array) -> Float64Array:
         """How many steps of cosine [N] each cell is behind the one most like the photo."""
@@ -105,6 +133,15 @@ def log_density(log_ratio: Float64Array) -> Float64Array:
     """Natural log [N] of a map's density in each cell, over that of all land evenly."""
     density: Float64Array = log_ratio + _log_prior() - _log_area()
     return density
+
+
+def nearest_cells(latlon: Float64Array) -> Int64Array:
+    """The cell of ``earth()`` of each position [n, 2], the nearest one for those at sea."""
+    land = earth().cells
+    cell = land.locate(latlon)
+    sea = np.flatnonzero(cell < 0)
+    cell[sea] = [int(np.argmax(land.unit @ point)) for point in to_unit(latlon[sea])]
+    return cell
 
 
 def at(density: Float64Array, latlon: Float64Array) -> Float64Array:

@@ -22,6 +22,8 @@ _KERNELS_KEPT = 48
 """Kernels that get a shape; lighter ones count as points in the answer's expected score."""
 _CANDIDATES_TRIED = 64
 _CELLS_TRIED = 24
+_COARSE_SPREAD_KM = 150.0
+"""How far the mass of a coarse cell lies from its centre of mass."""
 _CLIMBERS = 6
 _STEPS = 4
 _WORTH_MOVING = 1e-3
@@ -121,12 +123,21 @@ class Posterior:
         # A kernel seen from afar is a point; seen from within, its own width is the distance.
         blurred = np.hypot(theta, self.kernels.width_km[None, :])
         score = np.exp(-blurred / GEOSCORE_KM) @ self.kernels.mass
-        coarse_mass = np.bincount(
-            self.background.parent, self.background.mass, len(self.background.coarse)
-        )
-        far = kernels.angles(points, self.background.coarse) * EARTH_RADIUS_KM
-        total: Float64Array = score + np.exp(-far / GEOSCORE_KM) @ coarse_mass
+        centres, mass = self._coarse_masses()
+        far = np.hypot(kernels.angles(points, centres) * EARTH_RADIUS_KM, _COARSE_SPREAD_KM)
+        total: Float64Array = score + np.exp(-far / GEOSCORE_KM) @ mass
         return total
+
+    def _coarse_masses(self) -> tuple[Float64Array, Float64Array]:
+        """The background's mass by coarse cell [C], and where in each cell it lies [C, 3]."""
+        behind = self.background
+        n = len(behind.coarse)
+        mass = np.asarray(np.bincount(behind.parent, behind.mass, n), dtype=np.float64)
+        sums = [np.bincount(behind.parent, behind.mass * axis, n) for axis in behind.unit.T]
+        towards = np.stack(sums, axis=1).astype(np.float64)
+        length = np.linalg.norm(towards, axis=1, keepdims=True)
+        inside = towards / np.maximum(length, 1e-300)
+        return np.where(length > 0.0, inside, behind.coarse), mass
 
     def profile(self, latlon: Float64Array) -> Profile:
         """How the mass lies around a point."""

@@ -86,6 +86,7 @@ class Look:
     """[512], length 1."""
     encode: Encode
     """Encodes the positions that come without a stored vector."""
+    map: LocationMap
     log_ratio: Float64Array
     """[N]: natural log of what each cell of ``earth()`` gains over the photo prior."""
     scorer: Scorer
@@ -105,7 +106,7 @@ class Look:
         """
         scorer = scorer or shipped()
         ratio = location_map.log_ratio(vector, scorer.map_weight, scorer.prior_weight, expected)
-        return cls(vector, encode, ratio, scorer)
+        return cls(vector, encode, location_map, ratio, scorer)
 
 
 def weigh(
@@ -145,7 +146,8 @@ def _scored(candidates: Sequence[Candidate], look: Look) -> Float64Array:
     is_retrieved = np.array([c.channel is Channel.RETRIEVAL for c in candidates], dtype=bool)
     gps = _vectors(candidates, latlon, look.encode)
     similarity = evidence.similarities(look.vector, gps)
-    found = look_around(latlon, is_retrieved, similarity, gps, look.log_ratio)
+    faded = look.map.faded(look.vector, latlon, gps)
+    found = look_around(latlon, is_retrieved, similarity, gps, faded, look.log_ratio)
     return look.scorer.log_odds(found, is_retrieved)
 
 
@@ -154,6 +156,7 @@ def look_around(
     is_retrieved: evidence.BoolArray,
     similarity: Float64Array,
     gps: Float32Array,
+    faded: Float64Array,
     log_ratio: Float64Array,
 ) -> evidence.Evidence:
     """Evidence on candidates, the location map's ``log_ratio`` [N] of all cells included."""
@@ -163,6 +166,7 @@ def look_around(
         is_retrieved,
         similarity,
         gps,
+        faded,
         location_map.at(density, latlon),
         float(density.max()),
     )

@@ -24,11 +24,12 @@ from geofix.geo.priors import photo_prior
 
 FEWEST_PHOTOS = 200
 FOLDS = 2
-FIRST_WIDTHS_KM = (0.3, 2.5, 20.0, 200.0)
+FIRST_WIDTHS_KM = (0.25, 2.0, 6.0, 60.0)
 _RIDGE = 1e-4
-_WIDEST_STEP = 1.5
-"""A fitted width stays within a factor e^1.5 of the first one, so that scales keep their order."""
+_WIDEST_STEP = 2.0
+"""A fitted width stays within a factor e² of the first one, so that scales keep their order."""
 _KNOTS = 40
+_SLOPE = 0.02
 ANSWER_RISK = 0.2
 """Share of answers that may be more than 200 km off, among those given."""
 
@@ -311,4 +312,6 @@ def _isotonic(raw: Float64Array, hit: BoolArray) -> Steps:
 
     curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(raw, hit)
     x = np.unique(np.quantile(raw, np.linspace(0.0, 1.0, _KNOTS)))
-    return Steps(_tuple(x), _tuple(np.maximum.accumulate(curve.predict(x))))
+    # A little of the identity keeps the order of photos within a plateau.
+    y = (1.0 - _SLOPE) * curve.predict(x) + _SLOPE * x
+    return Steps(_tuple(x), _tuple(np.maximum.accumulate(y)))

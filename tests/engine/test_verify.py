@@ -156,7 +156,7 @@ def test_any_legal_pool_gives_finite_evidence(
     gps /= np.linalg.norm(gps, axis=1, keepdims=True)
     similarity = evidence.similarities(gps[0], gps)
     told = evidence.gather(
-        np.array(places), np.arange(n) < retrieved, similarity, gps, np.zeros(n), 0.0
+        np.array(places), np.arange(n) < retrieved, similarity, gps, similarity, np.zeros(n), 0.0
     )
     assert np.isfinite(told.features).all()
     assert np.isfinite(told.context).all()
@@ -174,7 +174,8 @@ def test_two_hundred_candidates_take_milliseconds(
     spent = []
     for _ in range(15):
         started = time.perf_counter()
-        told = verify.look_around(latlon, retrieved, similarity, gps, look.log_ratio)
+        faded = around.faded(look.vector, latlon, gps)
+        told = verify.look_around(latlon, retrieved, similarity, gps, faded, look.log_ratio)
         look.scorer.log_odds(told, retrieved)
         spent.append(time.perf_counter() - started)
     assert min(spent) < 0.02  # 5 ms on an idle machine
@@ -227,6 +228,19 @@ def test_geoclip_takes_the_most_similar_and_its_softmax_sums_to_one() -> None:
     shares = published.geoclip_probabilities(similarity)
     assert shares.sum() == pytest.approx(1.0)
     assert shares[1] / shares[2] == pytest.approx(np.exp(3.969))
+
+
+def test_fading_does_not_hide_a_place(encoder: LocationEncoder, around: LocationMap) -> None:
+    """A photo that shows only what its region has in common is still like its own place."""
+    places = np.array([NAIROBI, PARIS, TOKYO])
+    gps = encoder.encode(places)
+    region = around.vectors[earth().cells.locate(places[:1])[0]]
+    faded = around.faded((region / np.linalg.norm(region)).astype(np.float32), places, gps)
+    plain = evidence.similarities(region / np.linalg.norm(region), gps)
+    assert int(np.argmax(faded)) == 0
+    assert (faded >= -1.0).all()
+    assert (faded <= 1.0 + 1e-6).all()
+    assert faded[0] - faded[1:].max() > plain[0] - plain[1:].max()
 
 
 def test_photos_are_expected_where_a_gallery_has_them() -> None:
