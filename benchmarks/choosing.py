@@ -46,7 +46,7 @@ def main(quick: bool, file: Path | None, refit: bool, bayes_photos: int | None) 
     else:
         fitted = scorer.load(scorer.SHIPPED)
     rows = world.measure[: QUERIES // 20] if quick else world.measure
-    count = (40 if quick else 300) if bayes_photos is None else bayes_photos
+    count = (40 if quick else 600) if bayes_photos is None else bayes_photos
     shares = NAMEABLE[:1] if quick else NAMEABLE
     measured = []
     for share in shares:

@@ -158,7 +158,7 @@ def _support(apart: Float64Array, similarity: Float64Array, retrieved: BoolArray
     share = np.exp(logits - logits.max())
     share /= share.sum()
     near = np.exp(-apart[:, retrieved, None] / _SUPPORT_KM)
-    held: Float64Array = np.log(_NO_SUPPORT + np.einsum("nmk,m->nk", near, share))
+    held: Float64Array = np.log(_NO_SUPPORT + share @ near)
     return held
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -69,12 +70,14 @@ class LocationMap:
         broad, smooth = self.broad[cell], self.vectors[cell]
         bands = np.stack([broad - self.mean, smooth - broad, gps - smooth])
         shown = (bands @ vector).astype(np.float64)
-        gram = np.einsum("and,bnd->abn", bands, bands, optimize=True).astype(np.float64)
-        best = np.full(len(gps), -1.0)
-        for middle, fine in _FADING:
-            weight = np.array([1.0, middle, fine])
-            length = np.sqrt(np.maximum(np.einsum("a,b,abn->n", weight, weight, gram), 1e-12))
-            best = np.maximum(best, weight @ shown / length)
+        weights = np.array([(1.0, middle, fine) for middle, fine in _FADING])
+        squared = np.zeros((len(weights), len(gps)))
+        for a, b in combinations_with_replacement(range(3), 2):
+            product = np.einsum("nd,nd->n", bands[a], bands[b]).astype(np.float64)
+            twice = 1.0 if a == b else 2.0
+            squared += twice * (weights[:, a] * weights[:, b])[:, None] * product
+        cosine = weights @ shown / np.sqrt(np.maximum(squared, 1e-12))
+        best: Float64Array = cosine.max(axis=0)
         return best
 
     def steps(self, vector: Float32Array) -> Float64Array:
@@ -140,7 +143,8 @@ def nearest_cells(latlon: Float64Array) -> Int64Array:
     land = earth().cells
     cell = land.locate(latlon)
     sea = np.flatnonzero(cell < 0)
-    cell[sea] = [int(np.argmax(land.unit @ point)) for point in to_unit(latlon[sea])]
+    for rows in np.array_split(sea, len(sea) // _BATCH + 1):
+        cell[rows] = np.argmax(to_unit(latlon[rows]) @ land.unit.T, axis=1)
     return cell
 
 

@@ -20,8 +20,10 @@ GEOSCORE_KM = 1492.7
 _RADII_KM: Float64Array = np.concatenate([[0.0], np.geomspace(0.05, np.pi * EARTH_RADIUS_KM, 48)])
 _KERNELS_KEPT = 48
 """Kernels that get a shape; lighter ones count as points in the answer's expected score."""
-_CANDIDATES_TRIED = 64
+_CANDIDATES_TRIED = 48
 _CELLS_TRIED = 24
+_NEGLIGIBLE = 1e-6
+"""Mass of a kernel that the expected score can do without."""
 _COARSE_SPREAD_KM = 150.0
 """How far the mass of a coarse cell lies from its centre of mass."""
 _CLIMBERS = 6
@@ -110,7 +112,7 @@ class Posterior:
         unit, width = self.kernels.unit[heavy], self.kernels.width_km[heavy]
         for _ in range(_STEPS):
             away = kernels.angles(points, unit) * EARTH_RADIUS_KM
-            blurred = np.hypot(away, width[None, :])
+            blurred = np.sqrt(away**2 + width**2)
             pull = np.exp(-blurred / GEOSCORE_KM) / blurred * self.kernels.mass[heavy]
             towards = pull @ unit
             length = np.linalg.norm(towards, axis=1, keepdims=True)
@@ -119,10 +121,11 @@ class Posterior:
 
     def expected_score(self, points: Float64Array) -> Float64Array:
         """Expected exp(−d / 1492.7 km) at unit vectors [M, 3] → [M]."""
-        theta = kernels.angles(points, self.kernels.unit) * EARTH_RADIUS_KM
+        counts = self.kernels.mass > _NEGLIGIBLE
+        theta = kernels.angles(points, self.kernels.unit[counts]) * EARTH_RADIUS_KM
         # A kernel seen from afar is a point; seen from within, its own width is the distance.
-        blurred = np.hypot(theta, self.kernels.width_km[None, :])
-        score = np.exp(-blurred / GEOSCORE_KM) @ self.kernels.mass
+        blurred = np.sqrt(theta**2 + self.kernels.width_km[counts] ** 2)
+        score = np.exp(-blurred / GEOSCORE_KM) @ self.kernels.mass[counts]
         centres, mass = self._coarse_masses()
         far = np.hypot(kernels.angles(points, centres) * EARTH_RADIUS_KM, _COARSE_SPREAD_KM)
         total: Float64Array = score + np.exp(-far / GEOSCORE_KM) @ mass
