@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from geofix.engine import kernels
-from geofix.engine.background import cell_countries
 from geofix.engine.posterior import Posterior
 from geofix.engine.types import (
     Abstention,
@@ -24,7 +23,7 @@ from geofix.engine.types import (
 from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
 from geofix.geo.places import Locality, continent, country_name, reverse
-from geofix.geo.priors import earth
+from geofix.geo.priors import cell_countries, earth
 
 CONTINENTS = {
     "AF": "Africa",
@@ -203,7 +202,7 @@ def heatmap(posterior: Posterior, points: Spread, radius_90_km: float) -> tuple[
     kept = order[:enough]
     return tuple(
         HeatCell(token, share)
-        for token, share in zip(_tokens(unique[kept]), held[kept].tolist(), strict=True)
+        for token, share in zip(cells.tokens_of(unique[kept]), held[kept].tolist(), strict=True)
     )
 
 
@@ -235,10 +234,6 @@ def abstention(
     if candidates == 0 or within[2500.0] < sure_enough:
         return Abstention("no-evidence", "Nothing in the photo or the gallery points to a place.")
     return Abstention("ambiguous", "Several far-apart places fit the photo about equally well.")
-
-
-def _tokens(ids: npt.NDArray[np.uint64]) -> list[str]:
-    return [f"{cell_id:016x}".rstrip("0") for cell_id in ids.tolist()]
 
 
 def _near_centre(posterior: Posterior, points: Spread) -> npt.NDArray[np.bool_]:

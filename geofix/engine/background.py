@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +16,7 @@ from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM
 from geofix.geo.gazetteer import gazetteer
 from geofix.geo.places import country_codes
-from geofix.geo.priors import earth, photo_prior
+from geofix.geo.priors import cell_countries, earth, photo_prior
 
 _COARSE_LEVEL = 4
 _ENOUGH_CELLS = 24
@@ -30,48 +31,40 @@ def background(where: Filter) -> Background:
 
     Its mass sums to 1; it is empty where the filter leaves no land.
     """
-    return _restricted(where) if where.restricts_place else _everywhere()
+    if not where.restricts_place:
+        return _everywhere()
+    return _restricted(replace(where.area, countries=where.countries))
 
 
 @lru_cache(maxsize=1)
 def _everywhere() -> Background:
     grid = earth().cells
     everything = np.arange(len(grid), dtype=np.int64)
-    return _laid_out(grid, everything, photo_prior(), cell_countries().tolist())
+    return _laid_out(grid, everything, photo_prior(), cell_countries())
 
 
-@lru_cache(maxsize=1)
-def cell_countries() -> npt.NDArray[np.str_]:
-    """ISO alpha-2 [N] of the dominant country of each cell of ``earth()``; empty where none."""
-    land = earth()
-    codes = np.array([*land.countries, ""], dtype=np.str_)
-    named: npt.NDArray[np.str_] = codes[land.country]
-    return named
-
-
+@lru_cache(maxsize=8)
 def _restricted(where: Filter) -> Background:
     """Cells whose centres pass the filter, cut finer until there are enough of them."""
-    land = earth()
-    touched = region.touched_cells(where, land.cells, cell_countries())
-    ids = land.cells.ids[touched]
-    for level in range(land.cells.level, _FINEST_LEVEL + 1):
+    land = earth().cells
+    ids = land.ids[np.isin(cell_countries(), where.countries)]
+    for level in range(land.level, _FINEST_LEVEL + 1):
         if where.draws_area:
             ids = region.covering(where, level)
-        elif level > land.cells.level:
-            ids = region.children(ids, level)
+        elif level > land.level:
+            ids = cells.children(ids, level)
         if len(ids) == 0:
-            break
+            return _of_places(where)
         grid = cells.CellGrid.of(ids)
-        inside = region.contains(where, grid.latlon, _countries(where, grid.latlon))
-        cell = land.cells.find(cells.parents(grid.ids, land.cells.level))
-        kept = inside & (cell >= 0) if (inside & (cell >= 0)).any() else inside
+        countries = np.array(country_codes(grid.latlon), dtype=np.str_)
+        inside = region.contains(where, grid.latlon, countries)
+        ashore = inside & (land.find(cells.parents(grid.ids, land.level)) >= 0)
+        kept = ashore if ashore.any() else inside
         if kept.sum() >= _ENOUGH_CELLS or len(grid) > _MANY_CELLS:
             break
-    else:
-        kept = inside
-    if len(ids) == 0 or not kept.any():
+    if not kept.any():
         return _of_places(where)
-    return _weighted(cells.CellGrid.of(grid.ids[kept]))
+    return _weighted(grid.take(kept), countries[kept])
 
 
 def _of_places(where: Filter) -> Background:
@@ -82,34 +75,31 @@ def _of_places(where: Filter) -> Background:
     latlon = np.array([(p.lat, p.lon) for p in places]).reshape(-1, 2)
     inside = region.contains(where, latlon, [p.country for p in places])
     if inside.any():
-        return _weighted(cells.CellGrid.of(cells.cell_ids(latlon[inside], _FINEST_LEVEL)))
+        grid = cells.CellGrid.of(cells.cell_ids(latlon[inside], _FINEST_LEVEL))
+        return _weighted(grid, country_codes(grid.latlon))
     middle = region.middle(where)
-    if not region.contains(where, middle, _countries(where, middle)).all() or not len(middle):
+    if not len(middle) or not region.contains(where, middle, country_codes(middle)).all():
         raise InvalidOption("The filters leave no place on Earth: widen or drop one of them.")
-    return _weighted(cells.CellGrid.of(cells.cell_ids(middle, cells.MAX_LEVEL)))
+    grid = cells.CellGrid.of(cells.cell_ids(middle, cells.MAX_LEVEL))
+    return _weighted(grid, country_codes(grid.latlon))
 
 
-def _countries(where: Filter, latlon: Float64Array) -> list[str]:
-    return country_codes(latlon) if where.countries else [""] * len(latlon)
-
-
-def _weighted(grid: cells.CellGrid) -> Background:
+def _weighted(grid: cells.CellGrid, countries: npt.ArrayLike) -> Background:
     """The prior of land spread over a grid's cells; even where none of them is on land."""
     land = earth()
     cell = land.cells.find(cells.parents(grid.ids, min(grid.level, land.cells.level)))
     at_sea = cell < 0
-    nearest = np.argmax(grid.unit[at_sea] @ land.cells.unit.T, axis=1)
     share = np.where(at_sea, 0.0, photo_prior()[cell] * grid.area_km2 / land.cells.area_km2[cell])
     if not share.any():
         share = grid.area_km2
-    cell[at_sea] = nearest
-    return _laid_out(grid, cell, share, country_codes(grid.latlon))
+    cell[at_sea] = land.cells.nearest(grid.unit[at_sea])
+    return _laid_out(grid, cell, share, countries)
 
 
 def _laid_out(
-    grid: cells.CellGrid, cell: Int64Array, mass: Float64Array, countries: list[str]
+    grid: cells.CellGrid, cell: Int64Array, mass: Float64Array, countries: npt.ArrayLike
 ) -> Background:
-    codes, country = np.unique(np.array(countries, dtype=np.str_), return_inverse=True)
+    codes, country = np.unique(np.asarray(countries, dtype=np.str_), return_inverse=True)
     coarse_ids, parent = np.unique(cells.parents(grid.ids, _COARSE_LEVEL), return_inverse=True)
     coarse = cells.CellGrid.of(coarse_ids)
     apart = kernels.angles(coarse.unit, coarse.unit) * EARTH_RADIUS_KM

@@ -114,7 +114,6 @@ class Locator:
         if self.encoder.card.aligned:
             _ = self.location_map
         background.background(Filter())
-        background.cell_countries()
         attribute_table()
         reverse(48.85, 2.35)
 

@@ -124,9 +124,8 @@ def expected_by_token(counts: Mapping[str, int], level: int) -> Float64Array:
 
     ``level`` must not be coarser than the land cells'.
     """
-    ids = np.array([int(token.ljust(16, "0"), 16) for token in counts], dtype=np.uint64)
-    lowest = ids & (~ids + np.uint64(1))
-    chosen = lowest == np.uint64(1) << np.uint64(2 * (cells.MAX_LEVEL - level))
+    ids = cells.ids_of(counts)
+    chosen = cells.of_level(ids, level)
     land = earth().cells
     held = np.array(list(counts.values()), dtype=np.float64)[chosen]
     return expected_places(land.find(cells.parents(ids[chosen], land.level)), held)
@@ -142,9 +141,8 @@ def nearest_cells(latlon: Float64Array) -> Int64Array:
     """The cell of ``earth()`` of each position [n, 2], the nearest one for those at sea."""
     land = earth().cells
     cell = land.locate(latlon)
-    sea = np.flatnonzero(cell < 0)
-    for rows in np.array_split(sea, len(sea) // _BATCH + 1):
-        cell[rows] = np.argmax(to_unit(latlon[rows]) @ land.unit.T, axis=1)
+    at_sea = cell < 0
+    cell[at_sea] = land.nearest(to_unit(latlon[at_sea]))
     return cell
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial, reduce
+
 import numpy as np
 import numpy.typing as npt
 
 from geofix.engine.types import Filter, Float64Array
 from geofix.geo import cells
+from geofix.geo.cells import BoolArray, UInt64Array
 from geofix.geo.coordinates import spherical_mean, wrap_longitude
-
-BoolArray = npt.NDArray[np.bool_]
-UInt64Array = npt.NDArray[np.uint64]
 
 
 def contains(where: Filter, latlon: Float64Array, countries: npt.ArrayLike) -> BoolArray:
@@ -30,27 +31,13 @@ def contains(where: Filter, latlon: Float64Array, countries: npt.ArrayLike) -> B
     return inside
 
 
-def touched_cells(where: Filter, grid: cells.CellGrid, countries: npt.ArrayLike) -> BoolArray:
-    """bool [N]: which cells of a grid, with these countries, the filter's area touches."""
-    touched = np.ones(len(grid), dtype=bool)
-    if where.countries:
-        touched &= np.isin(np.asarray(countries, dtype=str), where.countries)
-    for covering in _coverings(where, grid.level):
-        touched &= np.isin(grid.ids, covering)
-    return touched
-
-
 def covering(where: Filter, level: int) -> UInt64Array:
     """uint64 [N]: ids of the cells of a level that the filter's drawn areas all touch."""
-    drawn = _coverings(where, level)
-    ids = drawn[0]
-    for other in drawn[1:]:
-        ids = np.intersect1d(ids, other)
-    return ids
+    return reduce(np.intersect1d, [cells.ids_of(cover(level)) for cover in coverings(where)])
 
 
 def middle(where: Filter) -> Float64Array:
-    """[1, 2]: a point in the middle of the smallest drawn area; [0, 2] where none is drawn."""
+    """[1, 2]: the middle of the circle, else the polygon, else the box; [0, 2] for none drawn."""
     if where.circle:
         return np.array([where.circle[:2]])
     if where.polygon:
@@ -63,20 +50,13 @@ def middle(where: Filter) -> Float64Array:
     return np.empty((0, 2))
 
 
-def children(ids: UInt64Array, level: int) -> UInt64Array:
-    """uint64 [4·N]: the four children, at ``level``, of cells one level above."""
-    bit = np.uint64(1) << np.uint64(2 * (cells.MAX_LEVEL - level))
-    first = ids - np.uint64(3) * bit
-    steps = np.arange(4, dtype=np.uint64) * np.uint64(2) * bit
-    return (first[:, None] + steps[None, :]).ravel()
-
-
-def _coverings(where: Filter, level: int) -> list[UInt64Array]:
-    drawn = []
+def coverings(where: Filter) -> list[Callable[[int], list[str]]]:
+    """For each drawn area, what gives the tokens of the cells of a level that it touches."""
+    drawn: list[Callable[[int], list[str]]] = []
     if where.bbox:
-        drawn.append(cells.covering_box(where.bbox, level))
+        drawn.append(partial(cells.covering_box, where.bbox))
     if where.circle:
-        drawn.append(cells.covering_circle(*where.circle, level))
+        drawn.append(partial(cells.covering_circle, *where.circle))
     if where.polygon:
-        drawn.append(cells.covering_polygon(where.polygon, level))
-    return [np.array([int(t.ljust(16, "0"), 16) for t in ts], dtype=np.uint64) for ts in drawn]
+        drawn.append(partial(cells.covering_polygon, where.polygon))
+    return drawn

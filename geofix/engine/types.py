@@ -86,6 +86,11 @@ class Filter:
         return bool(self.countries) or self.draws_area
 
     @property
+    def area(self) -> Filter:
+        """Only the box, polygon and circle of this filter."""
+        return Filter(bbox=self.bbox, polygon=self.polygon, circle=self.circle)
+
+    @property
     def draws_area(self) -> bool:
         """Whether a box, polygon or circle is given."""
         return bool(self.bbox or self.polygon or self.circle)

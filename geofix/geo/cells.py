@@ -11,7 +11,7 @@ way round, and its inside is the smaller of the two areas, whichever way round t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ BoundingBox = tuple[float, float, float, float]
 """west, south, east, north in degrees; west > east crosses ±180°."""
 
 MAX_LEVEL = 30
+_NEAREST_BATCH = 512
 MAX_COVERING_CELLS = 250_000
 """Larger coverings are refused: they are always a mistake in the level."""
 
@@ -74,9 +75,19 @@ class CellGrid:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def tokens(self) -> list[str]:
-        """The cells' tokens, in order."""
-        return [_token(int(cell_id)) for cell_id in self.ids]
+    def take(self, kept: BoolArray) -> CellGrid:
+        """The grid of the cells for which ``kept`` [N] holds."""
+        return CellGrid(
+            self.level, self.ids[kept], self.latlon[kept], self.unit[kept], self.area_km2[kept]
+        )
+
+    def nearest(self, unit: Float64Array) -> Int64Array:
+        """Index of the cell whose centre is nearest to each unit vector of ``unit`` [N, 3]."""
+        found = [
+            np.argmax(unit[start : start + _NEAREST_BATCH] @ self.unit.T, axis=1)
+            for start in range(0, len(unit), _NEAREST_BATCH)
+        ]
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
     def locate(self, latlon: npt.ArrayLike) -> Int64Array:
         """Index of the cell that holds each point of ``latlon`` [N, 2]; -1 where none does."""
@@ -96,7 +107,17 @@ def token(lat: float, lon: float, level: int) -> str:
 
 def tokens(latlon: npt.ArrayLike, level: int) -> list[str]:
     """Tokens of the cells that hold the points [N, 2]."""
-    return [_token(int(cell_id)) for cell_id in cell_ids(latlon, level)]
+    return tokens_of(cell_ids(latlon, level))
+
+
+def tokens_of(ids: UInt64Array) -> list[str]:
+    """Tokens of cells: S2's ids in hexadecimal without their trailing zeros."""
+    return [f"{cell_id:016x}".rstrip("0") for cell_id in ids.tolist()]
+
+
+def ids_of(tokens: Iterable[str]) -> UInt64Array:
+    """uint64 [N]: ids of the cells of these tokens."""
+    return np.array([int(token.ljust(16, "0"), 16) for token in tokens], dtype=np.uint64)
 
 
 def cell_ids(latlon: npt.ArrayLike, level: int) -> UInt64Array:
@@ -115,6 +136,21 @@ def parents(ids: UInt64Array, level: int) -> UInt64Array:
     """uint64 [N]: the ancestors at ``level`` of cells that are not above that level."""
     lowest_bit = np.uint64(1) << np.uint64(2 * (MAX_LEVEL - _checked_level(level)))
     return (ids & ~(lowest_bit - np.uint64(1))) | lowest_bit
+
+
+def children(ids: UInt64Array, level: int) -> UInt64Array:
+    """uint64 [4·N]: the four children, at ``level``, of cells one level above."""
+    bit = np.uint64(1) << np.uint64(2 * (MAX_LEVEL - _checked_level(level)))
+    first = ids - np.uint64(3) * bit
+    steps = np.arange(4, dtype=np.uint64) * np.uint64(2) * bit
+    return (first[:, None] + steps[None, :]).ravel()
+
+
+def of_level(ids: UInt64Array, level: int) -> BoolArray:
+    """bool [N]: which cells are of a level."""
+    lowest_bit = ids & (~ids + np.uint64(1))
+    wanted = np.uint64(1) << np.uint64(2 * (MAX_LEVEL - _checked_level(level)))
+    return np.asarray(lowest_bit == wanted)
 
 
 def area_km2(token: str) -> float:
@@ -249,10 +285,6 @@ def _loop(corners: Sequence[tuple[float, float]]) -> s2.S2Loop:
 
 def _point(lat: float, lon: float) -> s2.S2Point:
     return s2.S2LatLng.FromDegrees(lat, lon).ToPoint()
-
-
-def _token(cell_id: int) -> str:
-    return f"{cell_id:016x}".rstrip("0")
 
 
 def _parse(token: str) -> s2.S2CellId:

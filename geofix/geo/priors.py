@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geofix.geo.cells import CellGrid, Int64Array
+from geofix.geo.cells import CellGrid
 from geofix.geo.coordinates import Float64Array
 from geofix.geo.tables import classified, table
 
@@ -76,9 +76,10 @@ class EarthGrid:
     def __len__(self) -> int:
         return len(self.cells)
 
-    def locate_cells(self, latlon: npt.ArrayLike) -> Int64Array:
-        """int64 [M]: index of the cell that holds each point [M, 2]; -1 on the open sea."""
-        return self.cells.locate(latlon)
+    def country_codes(self) -> npt.NDArray[np.str_]:
+        """ISO alpha-2 [N] of the country with most of each cell's land; empty for none."""
+        named: npt.NDArray[np.str_] = np.array([*self.countries, ""], dtype=np.str_)[self.country]
+        return named
 
     def photo_prior(self) -> Float64Array:
         """float64 [N], sums to 1: where a photo is taken when nothing is known of it.
@@ -112,14 +113,31 @@ def earth() -> EarthGrid:
         countries=known,
         country=index[numbers],
     )
-    for array in (grid.cover, grid.country, grid.cells.ids, grid.cells.latlon, grid.cells.unit):
+    shared = grid.cells
+    for array in (
+        grid.cover,
+        grid.country,
+        shared.ids,
+        shared.latlon,
+        shared.unit,
+        shared.area_km2,
+    ):
         array.flags.writeable = False
     return grid
 
 
+@cache
+def cell_countries() -> npt.NDArray[np.str_]:
+    """``EarthGrid.country_codes`` of the grid."""
+    return earth().country_codes()
+
+
+@cache
 def photo_prior() -> Float64Array:
-    """``EarthGrid.photo_prior`` of the grid."""
-    return earth().photo_prior()
+    """``EarthGrid.photo_prior`` of the grid; read-only."""
+    shares = earth().photo_prior()
+    shares.flags.writeable = False
+    return shares
 
 
 def _column(rows: pa.Table, name: str) -> Float32Array:

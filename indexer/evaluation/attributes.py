@@ -60,7 +60,7 @@ def measure_attributes(
 
 
 def _look(encoder: Encoder, photo: LabelledPhoto) -> _Seen | Skipped:
-    cell = int(earth().locate_cells([(photo.at.lat, photo.at.lon)])[0])
+    cell = int(earth().cells.locate([(photo.at.lat, photo.at.lon)])[0])
     if cell < 0:
         return Skipped(photo.key, "taken on the open sea")
     try:

@@ -10,6 +10,7 @@ from pydantic import Field, FiniteFloat
 from typing_extensions import TypedDict
 
 from geofix.engine.types import Float64Array, HeatCell
+from geofix.geo.cells import ids_of
 from geofix.geo.corners import corners
 
 Probability = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
@@ -71,7 +72,7 @@ def outlines(tokens: Sequence[str]) -> list[Ring]:
     both). A corner at a pole has no longitude of its own: it becomes two, one under each
     neighbouring corner, so that the edges run along the meridians they follow on the sphere.
     """
-    ids = np.array([int(token.ljust(16, "0"), 16) for token in tokens], dtype=np.uint64)
+    ids = ids_of(tokens)
     latlon = corners(ids)
     lonlat = np.stack([_on_one_side(latlon), latlon[..., 0]], axis=-1).round(_DIGITS)
     is_polar = np.abs(lonlat[..., 1]).max(axis=-1, initial=0.0) > 90.0 - 1e-6

@@ -88,8 +88,8 @@ def test_points_pass_by_country_and_area() -> None:
 def test_children_lie_in_their_parents() -> None:
     ids = earth().cells.ids[:5]
     level = earth().cells.level
-    from geofix.geo.cells import parents
+    from geofix.geo.cells import children, parents
 
-    below = region.children(ids, level + 1)
+    below = children(ids, level + 1)
     assert len(set(below.tolist())) == 20
     assert parents(below, level).tolist() == np.repeat(ids, 4).tolist()

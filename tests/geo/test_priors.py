@@ -15,7 +15,7 @@ def grid() -> EarthGrid:
 
 
 def at(grid: EarthGrid, lat: float, lon: float) -> int:
-    return int(grid.locate_cells([(lat, lon)])[0])
+    return int(grid.cells.locate([(lat, lon)])[0])
 
 
 def test_shapes_and_ranges(grid: EarthGrid) -> None:
@@ -94,7 +94,7 @@ def test_the_open_sea_is_not_on_the_grid(grid: EarthGrid, lat: float, lon: float
 def test_the_grid_across_the_antimeridian_and_at_the_pole(grid: EarthGrid) -> None:
     assert at(grid, 68, 180) == at(grid, 68, -180) >= 0
     assert at(grid, -90, 0) == at(grid, -90, 77) >= 0
-    np.testing.assert_array_equal(grid.locate_cells(grid.cells.latlon), np.arange(len(grid)))
+    np.testing.assert_array_equal(grid.cells.locate(grid.cells.latlon), np.arange(len(grid)))
     ids = cell_ids([(48.85, 2.35)], 6)
     assert grid.cells.ids[at(grid, 48.85, 2.35)] == ids[0]
 

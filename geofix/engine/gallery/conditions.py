@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy.typing as npt
 
 from geofix.engine.gallery.captured import span
+from geofix.engine.region import coverings
 from geofix.engine.types import Filter
 from geofix.geo import cells
 
@@ -43,7 +44,7 @@ def conditions(where: Filter) -> Conditions:
         ("country", where.countries),
         ("source", where.sources),
         ("licence", where.licences),
-        *(("cell", tokens) for tokens in _coverings(where)),
+        *(("cell", _finest(cover)) for cover in coverings(where)),
     ]
     captured = None
     if where.captured_from or where.captured_to:
@@ -63,27 +64,7 @@ def cell_tokens(latlon: npt.ArrayLike) -> list[list[str]]:
     """The tokens stored with each of the points [N, 2], coarse to fine."""
     finest = cells.cell_ids(latlon, CELL_LEVELS[-1])
     levels = [cells.parents(finest, level) for level in CELL_LEVELS]
-    # A token is the id in hexadecimal without its trailing zeros.
-    return [[f"{int(cell):016x}".rstrip("0") for cell in row] for row in zip(*levels, strict=True)]
-
-
-def draws_area(where: Filter) -> bool:
-    """Whether points that meet the conditions may still lie outside the filter's area."""
-    return bool(where.bbox or where.circle or where.polygon)
-
-
-def _coverings(where: Filter) -> list[tuple[str, ...]]:
-    covers: list[Callable[[int], list[str]]] = []
-    if where.bbox:
-        bbox = where.bbox
-        covers.append(lambda level: cells.covering_box(bbox, level))
-    if where.circle:
-        lat, lon, radius_km = where.circle
-        covers.append(lambda level: cells.covering_circle(lat, lon, radius_km, level))
-    if where.polygon:
-        corners = where.polygon
-        covers.append(lambda level: cells.covering_polygon(corners, level))
-    return [_finest(cover) for cover in covers]
+    return [list(row) for row in zip(*(cells.tokens_of(ids) for ids in levels), strict=True)]
 
 
 def _finest(cover: Callable[[int], list[str]]) -> tuple[str, ...]:

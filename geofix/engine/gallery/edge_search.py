@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import qdrant_edge as qe
 
-from geofix.engine.gallery.conditions import conditions, draws_area
+from geofix.engine.gallery.conditions import conditions
 from geofix.engine.gallery.edge_points import conditions_filter, to_neighbour
 from geofix.engine.region import contains
 from geofix.engine.types import Filter, Float32Array, Neighbour
@@ -38,7 +38,7 @@ def search(
     matching = shard.count(qe.CountRequest(exact=False, filter=condition))
     limit = exact_floats if condition is None else _EXACT_FILTERED_FLOATS
     exact = matching * len(vector) <= limit
-    wanted = 2 * k if draws_area(where) else k
+    wanted = 2 * k if where.draws_area else k
     while True:
         hits = shard.query(
             qe.QueryRequest(
@@ -75,25 +75,23 @@ def _params(wanted: int, *, exact: bool) -> qe.SearchParams:
 
 
 def _inside(hits: Sequence[qe.ScoredPoint], where: Filter) -> list[qe.ScoredPoint]:
-    if not draws_area(where) or not hits:
+    if not where.draws_area or not hits:
         return list(hits)
-    area = Filter(bbox=where.bbox, circle=where.circle, polygon=where.polygon)
     payloads = [hit.payload or {} for hit in hits]
     latlon = np.array([(payload["lat"], payload["lon"]) for payload in payloads])
-    return [hit for hit, kept in zip(hits, contains(area, latlon, ()), strict=True) if kept]
+    return [hit for hit, kept in zip(hits, contains(where.area, latlon, ()), strict=True) if kept]
 
 
 def count(shard: qe.EdgeShard, where: Filter) -> int:
     """How many points pass the filter, exactly."""
     condition = conditions_filter(conditions(where))
-    if not draws_area(where):
+    if not where.draws_area:
         return shard.count(qe.CountRequest(filter=condition))
-    area = Filter(bbox=where.bbox, circle=where.circle, polygon=where.polygon)
     total, offset = 0, None
     while True:
         page, offset = shard.scroll(qe.ScrollRequest(offset, 10_000, condition, ["lat", "lon"]))
         payloads = [record.payload or {} for record in page]
         latlon = np.array([(p["lat"], p["lon"]) for p in payloads]).reshape(-1, 2)
-        total += int(contains(area, latlon, ()).sum())
+        total += int(contains(where.area, latlon, ()).sum())
         if offset is None:
             return total

@@ -103,7 +103,7 @@ def _desert(grid: EarthGrid) -> Float64Array:
 
 
 def _regions(grid: EarthGrid) -> dict[str, Float64Array]:
-    codes = np.array([*grid.countries, ""])[grid.country]
+    codes = grid.country_codes()
     table = resources.files(__package__).joinpath("data", "attribute_countries.csv")
     with table.open("r", encoding="utf-8") as lines:
         return {

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from geofix.engine import background, pooling, verify
+from geofix.engine import pooling, verify
 from geofix.engine.generators.text import TextGenerator
 from geofix.engine.types import Channel, Embedding, Filter, Photo, Proposal, Query, UInt8Array
+from geofix.geo.priors import cell_countries
 
 _FONTS = {
     "sans": ("manimgx_fonts", "NotoSans[wght].ttf", 0),
@@ -120,7 +121,7 @@ def ranking() -> Callable[[Proposal], list[str]]:
         mass: defaultdict[str, float] = defaultdict(float)
         for code, share in zip(pool.countries, fused.kernels.mass, strict=True):
             mass[code] += float(share)
-        codes = background.cell_countries()[fused.background.cell]
+        codes = cell_countries()[fused.background.cell]
         for code in np.unique(codes):
             mass[str(code)] += float(fused.background.mass[codes == code].sum())
         return sorted(mass, key=lambda code: -mass[code])

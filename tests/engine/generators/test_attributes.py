@@ -58,7 +58,7 @@ def one_hot(label: str) -> Float32Array:
 def ratios(label: str, *places: tuple[float, float]) -> list[float]:
     cells = weigh(one_hot(label)).cells
     assert cells is not None
-    at = earth().locate_cells(places)
+    at = earth().cells.locate(places)
     assert (at >= 0).all()
     return [float(value) for value in cells[at]]
 
@@ -135,7 +135,7 @@ class TestMaps:
     ) -> None:
         facet = next(facet for facet, names in FACETS.items() if attribute in names)
         values: Float64Array = attribute_maps()[facet][attribute]
-        high, low = values[earth().locate_cells([there, elsewhere])]
+        high, low = values[earth().cells.locate([there, elsewhere])]
         assert high > low + 0.2
 
 
@@ -220,5 +220,5 @@ def test_real_photos_gain_information(dataset: str) -> None:
         assert cells is not None
         ratio.append(cells)
         positions.append((labelled.at.lat, labelled.at.lon))
-    gains = cell_gain_bits(photo_prior(), np.stack(ratio), earth().locate_cells(positions))
+    gains = cell_gain_bits(photo_prior(), np.stack(ratio), earth().cells.locate(positions))
     assert bootstrap(gains).low > 0.0
