@@ -134,7 +134,7 @@ class Locator:
         neighbours, degraded = await clock.stage(
             "search", _search(galleries, embedding, options), lambda done: {"found": len(done[0])}
         )
-        query = Query(photo, embedding, neighbours, options.filter)
+        query = Query(photo, embedding, neighbours, options.filter, account=options.account)
         if any(generator.channel in _READERS for generator in generators):
             query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
         look = await self._look(embedding, galleries, infos)

@@ -253,6 +253,13 @@ class GalleryInfo:
     count: int
 
 
+class Lane(StrEnum):
+    """Who waits for an answer: a person, or a batch job that yields to persons."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
 @dataclass(frozen=True, slots=True)
 class LocateOptions:
     """What a caller may ask of one locate."""
@@ -266,6 +273,9 @@ class LocateOptions:
     heatmap: bool = True
     candidates: int = 10
     """How many clusters of candidates the answer lists."""
+    lane: Lane = Lane.INTERACTIVE
+    account: str = ""
+    """Whose quota and budget pay; never leaves the process."""
 
 
 @dataclass(frozen=True, slots=True)
