@@ -57,6 +57,18 @@ class Settings(BaseSettings):
     attributes_budget_s: Annotated[float, Field(gt=0)] = Field(
         default=5.0, description="Wall-clock limit of weighing visible attributes, in seconds."
     )
+    keep_s: Annotated[float, Field(gt=0)] = Field(
+        default=600.0, description="Seconds for which an answer with keep=true can be refined."
+    )
+    keep_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=64 * 1024 * 1024, description="Memory for what is kept to refine, in bytes."
+    )
+    feedback_s: Annotated[float, Field(gt=0)] = Field(
+        default=86_400.0, description="Seconds for which the truth of an answer can be told."
+    )
+    feedback_answers: Annotated[int, Field(ge=1)] = Field(
+        default=50_000, description="Answers whose truth can be told; older ones are forgotten."
+    )
 
     lmm_base_url: str = Field(
         default="",

@@ -16,10 +16,14 @@ from geofix.settings import Settings, settings
 from service import problems, running
 from service.embed.endpoints import router as embed_router
 from service.embed.schemas import ImagesRequest, LocationsRequest
+from service.feedback.answers import AnswersGiven
+from service.feedback.endpoints import router as feedback_router
+from service.feedback.schemas import Truth
 from service.galleries.endpoints import router as galleries_router
 from service.health.endpoints import router as health_router
 from service.limits import BodyLimit
 from service.locate.endpoints import router as locate_router
+from service.locate.options import Refinement
 from service.locate.schemas import LocateRequest
 from service.problems import Problem
 from service.request_id import RequestId
@@ -30,7 +34,10 @@ an honest "can't tell".
 Every failure is an `application/problem+json` document (RFC 9457); every response carries the
 request's id in `X-Request-ID`."""
 
-_BODIES: tuple[type[BaseModel], ...] = (LocateRequest, ImagesRequest, LocationsRequest, Problem)
+_BODIES: tuple[type[BaseModel], ...] = (
+    *(LocateRequest, Refinement, Truth),
+    *(ImagesRequest, LocationsRequest, Problem),
+)
 """Models that operations name in their OpenAPI without FastAPI knowing of them."""
 
 
@@ -67,8 +74,9 @@ def create_app(config: Settings | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.settings = config
+    app.state.answers = AnswersGiven(config)
     running.attach(app, None)
-    for router in (locate_router, galleries_router, embed_router, health_router):
+    for router in (locate_router, feedback_router, galleries_router, embed_router, health_router):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)

@@ -1,4 +1,4 @@
-"""What a running service holds, typed: the one engine and the settings."""
+"""What a running service holds, typed: the one engine, the answers it gave, the settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from geofix.engine.locate import Locator
 from geofix.errors import Unavailable
 from geofix.settings import Settings
+from service.feedback.answers import AnswersGiven
 
 
 def attach(app: FastAPI, locator: Locator | None) -> None:
@@ -27,3 +28,13 @@ def locator_of(request: Request) -> Locator:
 def settings_of(request: Request) -> Settings:
     """The settings the service runs with."""
     return cast("Settings", request.app.state.settings)
+
+
+def answers_of(request: Request) -> AnswersGiven:
+    """The answers given lately."""
+    return cast("AnswersGiven", request.app.state.answers)
+
+
+def account_of(request: Request) -> str:
+    """Whose request this is; empty where everybody may ask."""
+    return cast("str", request.scope.get("geofix.account", ""))

@@ -14,6 +14,7 @@ _COMMANDS = {
     "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
     "models": ("geofix.cli.models", "List, export, pull, align and verify models."),
     "demo": ("geofix.cli.demo", "Build a gallery of a folder and find altered copies again."),
+    "feedback": ("geofix.cli.feedback", "Show and export the truths that users told."),
     "evaluate": ("geofix.cli.evaluate", "Measure answers on labelled photos."),
 }
 

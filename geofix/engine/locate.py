@@ -19,6 +19,7 @@ from geofix.engine.generators.attributes import AttributesGenerator, attribute_t
 from geofix.engine.generators.lmm import LmmGenerator
 from geofix.engine.generators.port import Generator
 from geofix.engine.generators.text import TextGenerator
+from geofix.engine.kept import NEED_PHOTO, Kept, Sight
 from geofix.engine.location_map import LocationMap
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
@@ -41,7 +42,6 @@ from geofix.settings import Settings
 
 _READING_PIXELS = 1280
 """Shortest side wanted by generators that read the photo's text."""
-_READERS = (Channel.TEXT, Channel.LMM)
 
 
 class Locator:
@@ -62,6 +62,7 @@ class Locator:
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
         self._settings = settings
         self._expected = Expectation()
+        self._kept = Kept(seconds=settings.keep_s, memory_bytes=settings.keep_bytes)
 
     @classmethod
     async def open(cls, settings: Settings, *, role: str = "cli") -> Locator:
@@ -130,17 +131,12 @@ class Locator:
         generators = self._chosen(options)
         photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
         embedding = await clock.stage("encode", asyncio.to_thread(self._encode, photo))
-        galleries, infos = await self._open(options.galleries)
-        neighbours, degraded = await clock.stage(
-            "search", _search(galleries, embedding, options), lambda done: {"found": len(done[0])}
-        )
-        query = Query(photo, embedding, neighbours, options.filter, account=options.account)
-        if any(generator.channel in _READERS for generator in generators):
-            query = replace(query, photo=await asyncio.to_thread(self._decode_to_read, data))
-        look = await self._look(embedding, galleries, infos)
-        found = Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
+        found = await self._search(photo, embedding, options, clock)
+        if any(generator.channel in NEED_PHOTO for generator in generators):
+            to_read = await asyncio.to_thread(self._decode_to_read, data)
+            found = replace(found, query=replace(found.query, photo=to_read))
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
-        found = found.joined(*await propose_all(local, query, clock))
+        found = found.joined(*await propose_all(local, found.query, clock))
         prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
         if self._lmm is not None and self._lmm in generators:
             decision = self._route(self._lmm, found, prediction, options)
@@ -148,10 +144,30 @@ class Locator:
                 told = Degradation(str(Channel.LMM), decision.degraded)
                 prediction = replace(prediction, degraded=(*prediction.degraded, told))
             if decision.ask:
-                found = found.joined(*await propose_all([self._lmm], query, clock))
+                found = found.joined(*await propose_all([self._lmm], found.query, clock))
                 prediction = await clock.stage(
                     "posterior", asyncio.to_thread(conclude, found, options)
                 )
+        if options.keep:
+            sight = Sight.of(photo, embedding, generators, found.proposals, prediction)
+            self._kept.put(prediction.id, options.account, sight)
+        return replace(prediction, timings_ms=clock.total())
+
+    async def refine(self, answer_id: str, options: LocateOptions) -> Prediction:
+        """Another answer for a photo that was located with ``keep``, without the photo.
+
+        Raises NotFound for an id under which nothing is kept for this account, and InvalidOption
+        also for a generator that needs the photo and was not asked while it was there.
+        """
+        clock = Stopwatch()
+        generators = self._chosen(options)
+        sight = self._kept.get(answer_id, options.account)
+        recalled, degraded = sight.recall(generators, by_name="auto" not in options.generators)
+        found = await self._search(sight.photo, sight.embedding, options, clock)
+        found = replace(found, proposals=recalled, degraded=(*found.degraded, *degraded))
+        others = [generator for generator in generators if generator.channel not in NEED_PHOTO]
+        found = found.joined(*await propose_all(others, found.query, clock))
+        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
         return replace(prediction, timings_ms=clock.total())
 
     async def check(self, options: LocateOptions) -> None:
@@ -180,6 +196,18 @@ class Locator:
             await self._lmm.close()
         await self.galleries.close()
         self._directory.release()
+
+    async def _search(
+        self, photo: Photo, embedding: Embedding, options: LocateOptions, clock: Stopwatch
+    ) -> Findings:
+        """What the galleries hold that looks like the photo, and the photo in location space."""
+        galleries, infos = await self._open(options.galleries)
+        neighbours, degraded = await clock.stage(
+            "search", _search(galleries, embedding, options), lambda done: {"found": len(done[0])}
+        )
+        query = Query(photo, embedding, neighbours, options.filter, account=options.account)
+        look = await self._look(embedding, galleries, infos)
+        return Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
 
     async def _look(
         self, embedding: Embedding, galleries: Sequence[Gallery], infos: Sequence[GalleryInfo]

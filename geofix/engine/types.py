@@ -6,6 +6,7 @@ Every float in them is finite: a stage that cannot promise that drops the value 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -276,6 +277,8 @@ class LocateOptions:
     lane: Lane = Lane.INTERACTIVE
     account: str = ""
     """Whose quota and budget pay; never leaves the process."""
+    keep: bool = False
+    """Keep vectors and proposals for a while, so that ``refine`` can answer without the photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +329,8 @@ class Degradation:
 
     channel: str
     cause: str
-    """A stable word: ``timeout``, ``failed``, ``unavailable``, ``over-budget``."""
+    """A stable word: ``timeout``, ``failed``, ``unavailable``, ``over-budget``,
+    ``photo-not-kept``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +379,8 @@ class Prediction:
     """Every call of a language model, its latency, tokens and cost."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Generations that were no candidate, by reason."""
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """Names this answer, to refine it or to say what was true; not to be guessed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
@@ -27,12 +29,20 @@ from geofix.errors import (
 )
 from service import uploads
 from service.disconnect import unless_disconnected
-from service.locate.options import Options, from_strings, invalid_option, query_parameters
+from service.locate.options import (
+    Options,
+    Refinement,
+    from_strings,
+    invalid_option,
+    query_parameters,
+)
 from service.locate.schemas import Answer, LocateRequest, Stage
 from service.problems import Problem, problem_of, responses, unexpected
-from service.running import locator_of, settings_of
+from service.running import account_of, answers_of, locator_of, settings_of
 
 router = APIRouter(prefix="/v1", tags=["locate"])
+
+Body = TypeVar("Body", bound=BaseModel)
 
 EVENT_STREAM = "text/event-stream"
 
@@ -90,13 +100,60 @@ async def locate(request: Request) -> Response:
     """
     locator = locator_of(request)
     data, options = await _understand(request)
-    asked = options.engine(neighbours=settings_of(request).neighbours)
+    asked = _asked(request, options)
     if EVENT_STREAM in request.headers.get("accept", ""):
         await locator.check(asked)
         return EventSourceResponse(_stages(request, locator, data, asked), ping=15)
     prediction = await unless_disconnected(request, locator.locate(data, asked))
-    text = await asyncio.to_thread(_json, prediction)
-    return Response(text, media_type=uploads.JSON)
+    return Response(await _given(request, prediction), media_type=uploads.JSON)
+
+
+@router.post(
+    "/locate/{answer_id}/refine",
+    operation_id="refine",
+    summary="Another answer for the same photo, without sending it again",
+    response_model=Answer,
+    responses=responses(
+        InvalidRequest,
+        NotFound,
+        PhotoTooLarge,
+        UnsupportedContentType,
+        InvalidOption,
+        InvalidCoordinate,
+        Unavailable,
+    ),
+    openapi_extra={
+        "requestBody": {
+            "content": {uploads.JSON: {"schema": {"$ref": "#/components/schemas/Refinement"}}},
+        }
+    },
+)
+async def refine(request: Request, answer_id: str) -> Response:
+    """Other filters, generators or galleries for a photo that was located with `keep`.
+
+    Only vectors and candidates are kept, for ten minutes and until the service stops; a generator
+    that needs the photo must have been asked the first time. The new answer has an id of its own,
+    to tell the truth about; refine the first one again.
+    """
+    locator = locator_of(request)
+    asked = _asked(request, await _refinement(request))
+    prediction = await unless_disconnected(request, locator.refine(answer_id, asked))
+    return Response(await _given(request, prediction), media_type=uploads.JSON)
+
+
+def _asked(request: Request, options: Refinement) -> LocateOptions:
+    """The engine's options, on the account of whoever asks."""
+    asked = options.engine(neighbours=settings_of(request).neighbours)
+    return replace(asked, account=account_of(request))
+
+
+async def _refinement(request: Request) -> Refinement:
+    body = await request.body()
+    if not body:
+        return Refinement()
+    if uploads.content_type(request) != uploads.JSON:
+        raise uploads.unsupported(request, uploads.JSON)
+    return _parse(Refinement, body)
 
 
 async def _understand(request: Request) -> tuple[bytes, Options]:
@@ -113,15 +170,15 @@ async def _understand(request: Request) -> tuple[bytes, Options]:
             if query:
                 raise InvalidOption("Beside a JSON body, options stand under 'options'.")
             body = await request.body()
-            wanted = await asyncio.to_thread(_parse, body)
+            wanted = await asyncio.to_thread(_parse, LocateRequest, body)
             return await uploads.from_base64(wanted.photo), wanted.options
         case _:
             raise uploads.unsupported(request, "image/*", uploads.MULTIPART, uploads.JSON)
 
 
-def _parse(body: bytes) -> LocateRequest:
+def _parse(model: type[Body], body: bytes) -> Body:
     try:
-        return LocateRequest.model_validate_json(body, strict=True)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         malformed = uploads.invalid_json(error)
         is_option = isinstance(malformed, InvalidOption)
@@ -138,7 +195,7 @@ async def _stages(
     try:
         while (event := await finished.get()) is not None:
             yield ServerSentEvent(event="stage", data=Stage.of(event).model_dump_json())
-        text = await asyncio.to_thread(_json, await work)
+        text = await _given(request, await work)
         yield ServerSentEvent(event="answer", data=text)
     except GeofixError as error:
         yield _problem(problem_of(error, request))
@@ -148,8 +205,11 @@ async def _stages(
         work.cancel()
 
 
-def _json(prediction: Prediction) -> str:
-    return Answer.of(prediction).model_dump_json()
+async def _given(request: Request, prediction: Prediction) -> str:
+    """The answer as it is sent, and remembered for whoever knows better."""
+    answer = await asyncio.to_thread(Answer.of, prediction)
+    answers_of(request).remember(answer, account_of(request))
+    return await asyncio.to_thread(answer.model_dump_json)
 
 
 def _problem(problem: Problem) -> ServerSentEvent:

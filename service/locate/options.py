@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -106,8 +107,8 @@ Names = Annotated[
 ]
 
 
-class Options(BaseModel):
-    """Options of one locate; every one of them may be left out."""
+class Refinement(BaseModel):
+    """Options of one more answer for the same photo; every one of them may be left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -182,6 +183,19 @@ class Options(BaseModel):
         )
 
 
+class Options(Refinement):
+    """Options of one locate; every one of them may be left out."""
+
+    keep: Annotated[
+        bool,
+        Field(description="Keep vectors and candidates, never the photo, to refine the answer."),
+    ] = False
+
+    def engine(self, *, neighbours: int) -> LocateOptions:
+        """The engine's own form; ``neighbours`` is the default where the caller gave none."""
+        return replace(super().engine(neighbours=neighbours), keep=self.keep)
+
+
 def _string(value: object) -> str:
     if isinstance(value, tuple):
         nested = any(isinstance(item, tuple) for item in value)
@@ -218,6 +232,8 @@ def _sentence(kind: str, loc: tuple[int | str, ...], message: str) -> str:
     path = [str(part) for part in loc if part != "options"]
     if kind == "extra_forbidden":
         known = [*Options.model_fields]
+        if path[-1] in known:
+            return f"Option {path[-1]!r} belongs to the first request, which sends the photo."
         close = difflib.get_close_matches(path[-1], known, n=1)
         meant = f"Did you mean {close[0]!r}?" if close else f"Options are {', '.join(known)}."
         return f"Unknown option {path[-1][:80]!r}. {meant}"

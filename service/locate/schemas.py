@@ -191,6 +191,7 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    id: Annotated[str, Field(description="Names this answer, to refine it or to tell the truth.")]
     position: Annotated[
         Position, Field(description="The point of greatest expected score; given in any case.")
     ]
@@ -226,6 +227,7 @@ class Answer(BaseModel):
         """The answer of one prediction."""
         p = prediction
         return cls(
+            id=p.id,
             position=Position(lat=p.lat, lon=p.lon),
             radius_50_km=p.radius_50_km,
             radius_90_km=p.radius_90_km,

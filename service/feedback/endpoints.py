@@ -1,0 +1,71 @@
+"""POST /v1/feedback: what was true."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+
+from geofix.errors import (
+    InvalidCoordinate,
+    InvalidOption,
+    InvalidRequest,
+    NotFound,
+    PhotoTooLarge,
+    Unavailable,
+    UnsupportedContentType,
+)
+from service import uploads
+from service.feedback.schemas import Measured, Recorded, Truth
+from service.problems import responses
+from service.running import account_of, answers_of
+
+router = APIRouter(prefix="/v1", tags=["feedback"])
+
+
+@router.post(
+    "/feedback",
+    operation_id="tellTruth",
+    summary="Say where the photo of an earlier answer was really taken",
+    response_model=Measured,
+    responses={
+        201: {"model": Measured, "description": "It is kept."},
+        200: {"model": Measured, "description": "It was known, or has replaced another."},
+        **responses(
+            InvalidRequest,
+            NotFound,
+            PhotoTooLarge,
+            UnsupportedContentType,
+            InvalidOption,
+            InvalidCoordinate,
+            Unavailable,
+        ),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {uploads.JSON: {"schema": {"$ref": "#/components/schemas/Truth"}}},
+        }
+    },
+)
+async def tell_truth(request: Request, response: Response) -> Measured:
+    """Answers can be told about for a day, and until the service stops.
+
+    Told twice, a truth is kept once; another truth takes its place. Nothing of the photo is kept
+    but its hash.
+    """
+    if uploads.content_type(request) != uploads.JSON:
+        raise uploads.unsupported(request, uploads.JSON)
+    truth = _parse(await request.body())
+    measured = await answers_of(request).tell(truth, account_of(request))
+    response.status_code = 201 if measured.recorded is Recorded.NEW else 200
+    return measured
+
+
+def _parse(body: bytes) -> Truth:
+    try:
+        return Truth.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        if first["loc"] in (("lat",), ("lon",)) and first["type"] != "missing":
+            raise InvalidCoordinate(f"{first['loc'][0]}: {first['msg']}.") from error
+        raise uploads.invalid_json(error) from error
