@@ -13,6 +13,10 @@ GeofixError
 ├── NotFound (404)
 ├── Conflict (409)
 │   └── DataDirectoryBusy (409)
+├── InvalidArchive (422)
+├── UploadTooLarge (413)
+├── QuotaExceeded (429, with Retry-After)
+├── StorageFull (507)
 ├── Unavailable (503, with Retry-After)
 │   └── ModelUnavailable (503)
 └── InvalidSource (422)
@@ -114,6 +118,34 @@ class Conflict(GeofixError):
 class DataDirectoryBusy(Conflict):
     slug = "data-directory-busy"
     title = "The data directory is in use"
+
+
+class InvalidArchive(GeofixError):
+    status = 422
+    slug = "invalid-archive"
+    title = "The archive cannot be used"
+
+
+class UploadTooLarge(GeofixError):
+    status = 413
+    slug = "upload-too-large"
+    title = "The upload is larger than a job may be"
+
+
+class StorageFull(GeofixError):
+    status = 507
+    slug = "storage-full"
+    title = "There is no room left to store this"
+
+
+class QuotaExceeded(GeofixError):
+    status = 429
+    slug = "quota-exceeded"
+    title = "A quota is used up"
+
+    def __init__(self, message: str, *, retry_after_s: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(GeofixError):

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from geofix.errors import GeofixError, Unavailable
+from geofix.errors import GeofixError, QuotaExceeded, Unavailable
 from service.request_id import request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -109,7 +109,7 @@ def install(app: FastAPI) -> None:
 
 async def _deliberate(request: Request, error: GeofixError) -> Response:
     headers = {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, QuotaExceeded | Unavailable):
         headers["Retry-After"] = str(error.retry_after_s)
     return _response(problem_of(error, request), request, headers)
 
