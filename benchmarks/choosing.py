@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.simulation import bayes, report, trial
+from benchmarks.simulation import bayes, report, timing, trial
 from benchmarks.simulation.language_model import Habits
 from benchmarks.simulation.photos import Fading, Photos
 from benchmarks.simulation.trial import Trial
@@ -85,11 +85,12 @@ def measure(
     habits = Habits(nameable=nameable)
     taken = trial.simulate(world, rows, encoder, habits, Fading(), MEASURE_SEED)
     found = trial.run(taken, world, fitted)
+    spent = timing.milliseconds(taken, encoder, fitted)
     if bayes_photos == 0:
-        return report.figures(found, nameable)
+        return report.figures(found, nameable, spent)
     best = _bayes(world, encoder, taken, habits, bayes_photos)
     truth = taken.photos.truth[:bayes_photos]
-    return report.figures(found, nameable, haversine_km(best.latlon, truth), best.within_25)
+    return report.figures(found, nameable, spent, haversine_km(best.latlon, truth), best.within_25)
 
 
 def _bayes(

@@ -43,6 +43,8 @@ class Figures:
     area_km2: float
     """Searched for half of the photos, by Geofix's map."""
     geoclip_area_km2: float
+    choosing_ms: float
+    """Median time of verification and posterior for 200 candidates, location encoding apart."""
     bayes: Mapping[str, Mapping[float, Interval]]
     """Accuracy of the Bayes rule and of the others on the photos it was run on; may be empty."""
     bayes_surest_half: float | None = None
@@ -51,6 +53,7 @@ class Figures:
 def figures(
     found: Results,
     nameable: float,
+    choosing_ms: Float64Array,
     bayes_km: Float64Array | None = None,
     bayes_within_25: Float64Array | None = None,
 ) -> Figures:
@@ -84,6 +87,7 @@ def figures(
         g3_surest_half=_surest_half(found.g3_confidence, hits["g3-clean"][25.0]).value,
         area_km2=metrics.area_at_recall(found.area_km2),
         geoclip_area_km2=metrics.area_at_recall(found.geoclip_area_km2),
+        choosing_ms=float(np.median(choosing_ms)),
         bayes={} if bayes_km is None else _against_bayes(found, bayes_km),
         bayes_surest_half=None
         if bayes_km is None or bayes_within_25 is None
@@ -194,6 +198,9 @@ def markdown(measured: Figures) -> str:
             f"{measured.area_km2:,.0f} (GeoCLIP's softmax {measured.geoclip_area_km2:,.0f}; "
             f"ratio {ratio:.2f})",
         )
+    )
+    lines.append(
+        _row("Verification and posterior, 200 candidates", f"{measured.choosing_ms:.1f} ms")
     )
     return "\n".join([*lines, *_bayes_lines(measured)]) + "\n"
 

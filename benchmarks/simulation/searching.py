@@ -17,7 +17,7 @@ from geofix.engine import kernels, location_map, published
 from geofix.engine.posterior import Posterior
 from geofix.engine.types import Float64Array, Int64Array
 from geofix.geo import cells
-from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
+from geofix.geo.coordinates import from_unit, to_unit
 from geofix.geo.priors import earth
 
 LEVEL = 8
@@ -41,14 +41,12 @@ class _Land:
 
 @lru_cache(maxsize=1)
 def _land() -> _Land:
-    coarse = earth().cells.ids
-    # A child's id differs from its parent's in the bits below the parent's marker bit.
-    span = np.uint64(1) << np.uint64(2 * (30 - LEVEL))
-    steps = 4 ** (LEVEL - earth().cells.level)
-    odd = np.arange(-(steps - 1), steps, 2, dtype=np.int64)
-    ids = (coarse.astype(np.uint64)[:, None] + (odd * int(span)).astype(np.uint64)[None, :]).ravel()
+    land = earth().cells
+    ids = land.ids
+    for level in range(land.level, LEVEL):
+        ids = cells.children(ids, level + 1)
     grid = cells.CellGrid.of(ids)
-    shape = (len(coarse), steps)
+    shape = (len(land), len(ids) // len(land))
     return _Land(
         grid.ids.reshape(shape), grid.unit.reshape(*shape, 3), grid.area_km2.reshape(shape)
     )
@@ -62,7 +60,7 @@ def area_km2(said: Posterior, truth: Float64Array) -> float:
     flat = np.bincount(prior.cell, prior.mass, len(grid)) / grid.area_km2
     k = said.kernels
     heavy = np.argsort(-k.mass, kind="stable")[:48]
-    rings = kernels.samples(k.unit[heavy], k.width_km[heavy])
+    rings = kernels.samples(k.unit[k.candidate[heavy]], k.width_km[heavy])
     leaf = cells.cell_ids(from_unit(rings.reshape(-1, 3)), cells.MAX_LEVEL)
     mass = np.repeat(k.mass[heavy] / kernels.RINGS, kernels.RINGS)
     at = grid.find(cells.parents(leaf, grid.level))
@@ -74,7 +72,7 @@ def area_km2(said: Posterior, truth: Float64Array) -> float:
     land = _land()
     ids, area = land.ids[rows].ravel(), land.area_km2[rows].ravel()
     wide = k.width_km >= _NARROW_KM
-    apart = kernels.angles(land.unit[rows].reshape(-1, 3), k.unit[wide]) * EARTH_RADIUS_KM
+    apart = k.distance_km(land.unit[rows].reshape(-1, 3), np.flatnonzero(wide))
     fine = np.repeat(flat[rows], land.ids.shape[1])
     fine += kernels.density(apart, k.width_km[wide]) @ k.mass[wide]
     narrow = np.repeat(~wide[heavy], kernels.RINGS)

@@ -36,6 +36,8 @@ class Case:
     """[t, 512]: location vectors of the positions that G3 reads in the texts and can encode."""
     latlon: Float64Array
     """[n, 2]: neighbours, then the generations that Geofix reads."""
+    cell: Int64Array
+    """[n] of ``earth()``, −1 at sea."""
     retrieved: BoolArray
     similarity: Float64Array
     gps: Float32Array
@@ -100,6 +102,7 @@ def simulate(
     for i, found in enumerate(seen.neighbours):
         latlon = np.concatenate([gallery[found], np.array(positions[i]).reshape(-1, 2)])
         gps = np.concatenate([stored[found], vectors[i]])
+        cell = earth().cells.locate(latlon)
         cases.append(
             Case(
                 truth=seen.truth[i],
@@ -107,10 +110,13 @@ def simulate(
                 texts=texts[i],
                 written=written[i],
                 latlon=latlon,
+                cell=cell,
                 retrieved=np.arange(len(latlon)) < len(found),
                 similarity=evidence.similarities(seen.vectors[i], gps),
                 gps=gps,
-                faded=world.map.faded(seen.vectors[i], latlon, gps),
+                faded=world.map.faded(
+                    seen.vectors[i], location_map.nearest_cells(latlon, cell), gps
+                ),
             )
         )
     expected = location_map.expected_places(earth().cells.locate(gallery))
@@ -162,7 +168,7 @@ def outcome(trial: Trial, case: Case, scorer: Scorer) -> Outcome:
 
 def _evidence(case: Case, ratio: Float64Array) -> Evidence:
     return verify.look_around(
-        case.latlon, case.retrieved, case.similarity, case.gps, case.faded, ratio
+        case.latlon, case.cell, case.retrieved, case.similarity, case.gps, case.faded, ratio
     )
 
 

@@ -73,7 +73,8 @@ def spread(posterior: Posterior) -> Spread:
     mass = posterior.kernels.mass
     heaviest = np.argsort(-mass, kind="stable")[:_KERNELS_SPREAD]
     heavy = heaviest[mass[heaviest] >= _SMALLEST_SPREAD]
-    unit = kernels.samples(posterior.kernels.unit[heavy], posterior.kernels.width_km[heavy])
+    centres = posterior.kernels.unit[posterior.kernels.candidate[heavy]]
+    unit = kernels.samples(centres, posterior.kernels.width_km[heavy])
     flat = unit.reshape(-1, 3)
     leaf = cells.cell_ids(from_unit(flat), cells.MAX_LEVEL)
     land = earth().cells

@@ -44,8 +44,8 @@ CONTEXT = (
 """Of the photo: how well its best candidates stand."""
 
 CSLS_NEIGHBOURS = 10
-_SUPPORT_KM = np.array([25.0, 200.0, 1000.0])
-_VOTES_KM = np.array([5.0, 25.0, 200.0])
+_SUPPORT_KM = (25.0, 200.0, 1000.0)
+_VOTES_KM = (5.0, 25.0, 200.0)
 _TEMPERATURE = 0.01
 """Cosine difference that makes a neighbour's support e times heavier."""
 STEP = 0.02
@@ -157,14 +157,17 @@ def _support(apart: Float64Array, similarity: Float64Array, retrieved: BoolArray
     logits = similarity[retrieved] / _TEMPERATURE
     share = np.exp(logits - logits.max())
     share /= share.sum()
-    near = np.exp(-apart[:, retrieved, None] / _SUPPORT_KM)
-    held: Float64Array = np.log(_NO_SUPPORT + share @ near)
+    away = apart[:, retrieved].astype(np.float32)
+    near = np.stack([np.exp(away / -km) @ share for km in _SUPPORT_KM], axis=1)
+    held: Float64Array = np.log(_NO_SUPPORT + near)
     return held
 
 
 def _votes(apart: Float64Array, generated: BoolArray) -> Float64Array:
     """Log of one plus the other generations [n, 3] that name about the same place."""
-    near = np.exp(-apart[:, generated, None] / _VOTES_KM).sum(axis=1)
+    # Single precision: an exponential of every pair is most of what the evidence costs.
+    away = apart[:, generated].astype(np.float32)
+    near = np.stack([np.exp(away / -km).sum(axis=1) for km in _VOTES_KM], axis=1)
     near[generated] -= 1.0
     agreeing: Float64Array = np.log1p(np.maximum(near, 0.0))
     return agreeing

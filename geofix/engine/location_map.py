@@ -59,14 +59,14 @@ class LocationMap:
                 out[rows] = near @ vectors / near.sum(axis=1, keepdims=True)
         return cls(smooth, broad, vectors.mean(axis=0))
 
-    def faded(self, vector: Float32Array, latlon: Float64Array, gps: Float32Array) -> Float64Array:
+    def faded(self, vector: Float32Array, cell: Int64Array, gps: Float32Array) -> Float64Array:
         """Greatest cosine [n] of a photo with each position, whatever the photo does not show.
 
-        A position's vector ``gps`` [n, 512] is split by averaging into a broad, a middle and a
-        fine band; a photo of wide open country shows little of the finer ones, and is then less
-        like its own position than like others. The bands are weighed as suits each position best.
+        ``cell`` [n] is of ``nearest_cells``. A position's vector ``gps`` [n, 512] is split by
+        averaging into a broad, a middle and a fine band; a photo of wide open country shows little
+        of the finer ones, and is then less like its own position than like others. The bands are
+        weighed as suits each position best.
         """
-        cell = nearest_cells(latlon)
         broad, smooth = self.broad[cell], self.vectors[cell]
         bands = np.stack([broad - self.mean, smooth - broad, gps - smooth])
         shown = (bands @ vector).astype(np.float64)
@@ -137,18 +137,21 @@ def log_density(log_ratio: Float64Array) -> Float64Array:
     return density
 
 
-def nearest_cells(latlon: Float64Array) -> Int64Array:
-    """The cell of ``earth()`` of each position [n, 2], the nearest one for those at sea."""
+def nearest_cells(latlon: Float64Array, cell: Int64Array | None = None) -> Int64Array:
+    """The cell of ``earth()`` of each position [n, 2], the nearest one for those at sea.
+
+    ``cell`` [n] is where they lie, −1 at sea, if that is known.
+    """
     land = earth().cells
-    cell = land.locate(latlon)
+    cell = land.locate(latlon) if cell is None else cell.copy()
     at_sea = cell < 0
-    cell[at_sea] = land.nearest(to_unit(latlon[at_sea]))
+    if at_sea.any():
+        cell[at_sea] = land.nearest(to_unit(latlon[at_sea]))
     return cell
 
 
-def at(density: Float64Array, latlon: Float64Array) -> Float64Array:
-    """The value [n] of a map [N] at positions [n, 2]; its least at sea."""
-    cell = earth().cells.locate(latlon)
+def at(density: Float64Array, cell: Int64Array) -> Float64Array:
+    """The value [n] of a map [N] in each cell; its least at sea (−1)."""
     values: Float64Array = np.where(cell >= 0, density[cell], density.min())
     return values
 

@@ -45,17 +45,18 @@ def fuse(
     prior = background.background(where)
     land = earth()
     cell_weight = np.zeros(len(land.cells))
+    weighed = [proposal.cells for proposal in proposals if proposal.cells is not None]
+    for weights in weighed:
+        cell_weight += weights
     country_weight: dict[str, float] = {}
     for proposal in proposals:
-        if proposal.cells is not None:
-            cell_weight += proposal.cells
         for code, weight in proposal.countries.items():
             country_weight[code] = country_weight.get(code, 0.0) + weight
     by_cell = np.array([country_weight.get(code, 0.0) for code in prior.codes])[prior.country]
     by_candidate = np.array([country_weight.get(code, 0.0) for code in pool.countries])
     odds, widths = verify.weigh(pool.candidates, trust, look)
     odds += by_candidate[:, None]
-    if len(pool.candidates):
+    if weighed and pool.candidates:
         at = land.cells.locate(pool.latlon)
         odds += np.where(at >= 0, cell_weight[at], 0.0)[:, None]
     if look is not None:

@@ -23,7 +23,7 @@ _KERNELS_KEPT = 48
 _CANDIDATES_TRIED = 48
 _CELLS_TRIED = 24
 _NEGLIGIBLE = 1e-6
-"""Mass of a kernel that the expected score can do without."""
+"""Mass of a kernel or coarse cell that the expected score can do without."""
 _COARSE_SPREAD_KM = 150.0
 """How far the mass of a coarse cell lies from its centre of mass."""
 _CLIMBERS = 6
@@ -34,19 +34,25 @@ _WORTH_MOVING = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """Weighted candidates."""
+    """Weighted candidates, each with one kernel for every scale on which it may be right."""
 
     latlon: Float64Array
-    """[n, 2] degrees."""
+    """[c, 2] degrees, of the candidates."""
     unit: Float64Array
-    """[n, 3]."""
+    """[c, 3]."""
     width_km: Float64Array
     """[n]."""
     mass: Float64Array
     """[n], probability."""
     candidate: Int64Array
-    """[n], the candidate that each belongs to: one that may be right on several scales has a
-    kernel for each."""
+    """[n], the candidate that each belongs to."""
+
+    def distance_km(
+        self, points: Float64Array, which: Int64Array | slice = slice(None)
+    ) -> Float64Array:
+        """[M, k]: from unit vectors [M, 3] to the centres of the k kernels ``which``."""
+        apart = kernels.angles(points, self.unit) * EARTH_RADIUS_KM
+        return np.take(apart, self.candidate[which], axis=1)
 
     def by_candidate(self) -> Float64Array:
         """Probability of each candidate, its kernels together."""
@@ -91,7 +97,7 @@ class Posterior:
         cells = self._likely_cells()
         held = self.kernels.by_candidate()
         leading = np.argsort(-held, kind="stable")[:_CANDIDATES_TRIED]
-        heavy = np.searchsorted(self.kernels.candidate, np.sort(leading))
+        heavy = np.sort(leading)
         points = np.concatenate([self.kernels.unit[heavy], self.background.unit[cells]])
         latlon = np.concatenate([self.kernels.latlon[heavy], self.background.latlon[cells]])
         score = self.expected_score(points)
@@ -109,7 +115,8 @@ class Posterior:
         The step is Weiszfeld's for the geometric median, each mass weighed by the score's slope.
         """
         heavy = self._heavy()
-        unit, width = self.kernels.unit[heavy], self.kernels.width_km[heavy]
+        unit = self.kernels.unit[self.kernels.candidate[heavy]]
+        width = self.kernels.width_km[heavy]
         for _ in range(_STEPS):
             away = kernels.angles(points, unit) * EARTH_RADIUS_KM
             blurred = np.sqrt(away**2 + width**2)
@@ -121,10 +128,10 @@ class Posterior:
 
     def expected_score(self, points: Float64Array) -> Float64Array:
         """Expected exp(−d / 1492.7 km) at unit vectors [M, 3] → [M]."""
-        counts = self.kernels.mass > _NEGLIGIBLE
-        theta = kernels.angles(points, self.kernels.unit[counts]) * EARTH_RADIUS_KM
+        counts = np.flatnonzero(self.kernels.mass > _NEGLIGIBLE)
+        away = self.kernels.distance_km(points, counts)
         # A kernel seen from afar is a point; seen from within, its own width is the distance.
-        blurred = np.sqrt(theta**2 + self.kernels.width_km[counts] ** 2)
+        blurred = np.sqrt(away**2 + self.kernels.width_km[counts] ** 2)
         score = np.exp(-blurred / GEOSCORE_KM) @ self.kernels.mass[counts]
         centres, mass = self._coarse_masses()
         far = np.hypot(kernels.angles(points, centres) * EARTH_RADIUS_KM, _COARSE_SPREAD_KM)
@@ -132,7 +139,7 @@ class Posterior:
         return total
 
     def _coarse_masses(self) -> tuple[Float64Array, Float64Array]:
-        """The background's mass by coarse cell [C], and where in each cell it lies [C, 3]."""
+        """Where in each coarse cell that counts the background's mass lies [K, 3], and it [K]."""
         behind = self.background
         n = len(behind.coarse)
         mass = np.asarray(np.bincount(behind.parent, behind.mass, n), dtype=np.float64)
@@ -140,12 +147,13 @@ class Posterior:
         towards = np.stack(sums, axis=1).astype(np.float64)
         length = np.linalg.norm(towards, axis=1, keepdims=True)
         inside = towards / np.maximum(length, 1e-300)
-        return np.where(length > 0.0, inside, behind.coarse), mass
+        counts = mass > _NEGLIGIBLE
+        return np.where(length > 0.0, inside, behind.coarse)[counts], mass[counts]
 
     def profile(self, latlon: Float64Array) -> Profile:
         """How the mass lies around a point."""
         point = to_unit(latlon)[None, :]
-        near = kernels.angles(point, self.kernels.unit)[0] * EARTH_RADIUS_KM
+        near = self.kernels.distance_km(point)[0]
         heavy = self._heavy()
         light = np.setdiff1d(np.arange(len(near)), heavy, assume_unique=True)
         mass = self.kernels.mass[heavy] @ kernels.mass_within(
@@ -161,7 +169,7 @@ class Posterior:
     def log_density(self, latlon: Float64Array) -> float:
         """Natural log of the probability per km² at one (lat, lon)."""
         point = to_unit(latlon)[None, :]
-        near = kernels.angles(point, self.kernels.unit)[0] * EARTH_RADIUS_KM
+        near = self.kernels.distance_km(point)[0]
         peaked = self.kernels.mass @ kernels.density(near, self.kernels.width_km)
         far = kernels.angles(point, self.background.unit)[0] * EARTH_RADIUS_KM
         cell = int(np.argmin(far))
@@ -236,8 +244,8 @@ def mixture(
     candidate = np.repeat(np.arange(len(latlon)), log_odds.size // max(len(latlon), 1))
     return Posterior(
         Kernels(
-            latlon[candidate],
-            to_unit(latlon)[candidate],
+            latlon,
+            to_unit(latlon),
             np.maximum(width_km, 0.01).ravel(),
             kernel_mass.ravel() / total,
             candidate,

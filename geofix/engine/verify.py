@@ -16,8 +16,16 @@ import numpy as np
 from geofix.engine import evidence, location_map
 from geofix.engine.location_map import Encode, LocationMap
 from geofix.engine.scorer import Scorer, shipped
-from geofix.engine.types import Candidate, Channel, Float32Array, Float64Array, Neighbour
+from geofix.engine.types import (
+    Candidate,
+    Channel,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    Neighbour,
+)
 from geofix.geo.coordinates import haversine_km
+from geofix.geo.priors import earth
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +154,25 @@ def _scored(candidates: Sequence[Candidate], look: Look) -> Float64Array:
     is_retrieved = np.array([c.channel is Channel.RETRIEVAL for c in candidates], dtype=bool)
     gps = _vectors(candidates, latlon, look.encode)
     similarity = evidence.similarities(look.vector, gps)
-    faded = look.map.faded(look.vector, latlon, gps)
-    found = look_around(latlon, is_retrieved, similarity, gps, faded, look.log_ratio)
+    cell = earth().cells.locate(latlon)
+    faded = look.map.faded(look.vector, location_map.nearest_cells(latlon, cell), gps)
+    found = look_around(latlon, cell, is_retrieved, similarity, gps, faded, look.log_ratio)
     return look.scorer.log_odds(found, is_retrieved)
 
 
 def look_around(
     latlon: Float64Array,
+    cell: Int64Array,
     is_retrieved: evidence.BoolArray,
     similarity: Float64Array,
     gps: Float32Array,
     faded: Float64Array,
     log_ratio: Float64Array,
 ) -> evidence.Evidence:
-    """Evidence on candidates, the location map's ``log_ratio`` [N] of all cells included."""
+    """Evidence on candidates in the cells [n] of ``earth()``, −1 at sea.
+
+    The location map's ``log_ratio`` [N] of all cells is part of it.
+    """
     density = location_map.log_density(log_ratio)
     return evidence.gather(
         latlon,
@@ -167,7 +180,7 @@ def look_around(
         similarity,
         gps,
         faded,
-        location_map.at(density, latlon),
+        location_map.at(density, cell),
         float(density.max()),
     )
 
