@@ -10,6 +10,9 @@ GeofixError
 │   ├── UnsupportedFormat (415)
 │   ├── PhotoTooLarge (413)
 │   └── UnreadablePhoto (422)
+├── Unauthenticated (401, with WWW-Authenticate)
+├── Forbidden (403)
+│   └── PrecisionCapped (403)
 ├── NotFound (404)
 ├── Conflict (409)
 │   └── DataDirectoryBusy (409)
@@ -101,6 +104,23 @@ class InvalidSource(GeofixError):
     status = 422
     slug = "invalid-source"
     title = "The source of photos cannot be read"
+
+
+class Unauthenticated(GeofixError):
+    status = 401
+    slug = "unauthenticated"
+    title = "The caller is not known"
+
+
+class Forbidden(GeofixError):
+    status = 403
+    slug = "forbidden"
+    title = "The caller may not do this"
+
+
+class PrecisionCapped(Forbidden):
+    slug = "precision-capped"
+    title = "The key's precision cap does not allow this"
 
 
 class NotFound(GeofixError):

@@ -101,7 +101,33 @@ class Settings(BaseSettings):
         default=(),
         description="Networks, as JSON, that webhooks may reach though they are not public.",
     )
-
+    auth: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="Whether callers must say who they are; auto = unless on loopback.",
+    )
+    open_to_anyone: bool = Field(
+        default=False,
+        description="With auth=off: listen beyond loopback all the same. Both are needed.",
+    )
+    keys_file: Path | None = Field(
+        default=None, description="Where API keys are kept; none = keys.json in the data directory."
+    )
+    oidc_issuer: str = Field(
+        default="", description="Issuer of bearer tokens, https://…; empty = none are accepted."
+    )
+    oidc_audience: str = Field(default="", description="Audience a token must name.")
+    oidc_jwks_url: str = Field(
+        default="", description="Where the issuer's keys are; empty = as its discovery says."
+    )
+    oidc_scope_claim: str = Field(
+        default="scope", description="Claim that lists the token's scopes."
+    )
+    oidc_cap_km: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Precision cap of every token, in km; 0 = none."
+    )
+    oidc_limits: str = Field(
+        default="", description="Limits of every token's subject, as 10/second;1000/day."
+    )
     text_budget_s: Annotated[float, Field(gt=0)] = Field(
         default=8.0, description="Wall-clock limit of reading text in one photo, in seconds."
     )

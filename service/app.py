@@ -7,13 +7,16 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from geofix.engine.locate import Locator
+from geofix.errors import Forbidden, PrecisionCapped, QuotaExceeded, Unauthenticated
 from geofix.settings import Settings, settings
 from service import problems, running
+from service.auth import access
+from service.auth.caller import Scope
 from service.embed.endpoints import router as embed_router
 from service.embed.schemas import ImagesRequest, LocationsRequest
 from service.feedback.answers import AnswersGiven
@@ -39,6 +42,14 @@ _BODIES: tuple[type[BaseModel], ...] = (
     *(ImagesRequest, LocationsRequest, Problem),
 )
 """Models that operations name in their OpenAPI without FastAPI knowing of them."""
+
+_ACCESS = (
+    (locate_router, access.allowed(Scope.LOCATE)),
+    (embed_router, access.allowed(Scope.LOCATE)),
+    (feedback_router, access.allowed(Scope.LOCATE)),
+    (galleries_router, access.allowed(Scope.GALLERIES)),
+)
+"""Who may use which resource. ``capped``: its answers are coarsened for keys with a cap."""
 
 
 class _Application(FastAPI):
@@ -76,8 +87,16 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.state.settings = config
     app.state.answers = AnswersGiven(config)
     running.attach(app, None)
-    for router in (locate_router, feedback_router, galleries_router, embed_router, health_router):
-        app.include_router(router)
+    access.attach(app, access.Gate(config))
+    for router, needed in _ACCESS:
+        app.include_router(
+            router,
+            dependencies=[Depends(needed)],
+            responses=problems.responses(
+                Unauthenticated, Forbidden, PrecisionCapped, QuotaExceeded
+            ),
+        )
+    app.include_router(health_router)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)
     app.add_middleware(RequestId)

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from geofix.errors import GeofixError, QuotaExceeded, Unavailable
+from geofix.errors import GeofixError, QuotaExceeded, Unauthenticated, Unavailable
 from service.request_id import request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -111,6 +111,8 @@ async def _deliberate(request: Request, error: GeofixError) -> Response:
     headers = {}
     if isinstance(error, QuotaExceeded | Unavailable):
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="geofix"'
     return _response(problem_of(error, request), request, headers)
 
 

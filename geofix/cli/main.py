@@ -13,6 +13,7 @@ _COMMANDS = {
     "serve": ("geofix.cli.serve", "Run the HTTP service."),
     "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
     "models": ("geofix.cli.models", "List, export, pull, align and verify models."),
+    "keys": ("geofix.cli.keys", "Make and revoke the keys of the service."),
     "demo": ("geofix.cli.demo", "Build a gallery of a folder and find altered copies again."),
     "feedback": ("geofix.cli.feedback", "Show and export the truths that users told."),
     "evaluate": ("geofix.cli.evaluate", "Measure answers on labelled photos."),

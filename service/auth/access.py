@@ -1,0 +1,115 @@
+"""Who may use which endpoint: ``Depends(allowed(Scope.LOCATE))``, then ``caller_of(request)``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, cast
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from geofix.errors import Forbidden, PrecisionCapped, Unauthenticated
+from geofix.settings import Settings
+from service.auth.caller import LOCAL, Caller, Scope
+from service.auth.keys import PREFIX, KeyRing
+
+KEY_HEADER = "X-API-Key"
+_KEY = APIKeyHeader(
+    name=KEY_HEADER, scheme_name="key", description="An API key, as gfx_…", auto_error=False
+)
+_BEARER = HTTPBearer(
+    scheme_name="bearer",
+    description="An API key, or a token of the OpenID Connect issuer.",
+    auto_error=False,
+)
+
+
+def key_ring(config: Settings) -> KeyRing:
+    """The API keys of these settings."""
+    return KeyRing(config.keys_file or Path(config.data_dir) / "keys.json")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Gate:
+    """Recognises callers, by the settings of one service."""
+
+    def __init__(self, config: Settings) -> None:
+        self._open = config.auth == "off"
+        self._local = config.auth == "auto" and is_loopback(config.host)
+        self._keys = key_ring(config)
+
+    async def recognise(self, request: Request, shown: str | None) -> Caller:
+        """The caller who shows this key or token, or nothing. Raises Unauthenticated, Forbidden."""
+        if shown is None:
+            if self._local:
+                _from_this_machine(request)
+            elif not self._open:
+                raise Unauthenticated(
+                    f"Send an API key in the header {KEY_HEADER}, or as Authorization: Bearer."
+                )
+            return LOCAL
+        if shown.startswith(PREFIX) and (caller := self._keys.recognise(shown)):
+            return caller
+        raise Unauthenticated("The key is unknown, has expired or was revoked. Ask for a new one.")
+
+
+def attach(app: FastAPI, gate: Gate) -> None:
+    """Make this the gate of ``app``."""
+    app.state.gate = gate
+
+
+def allowed(scope: Scope, *, capped: bool = False) -> Callable[..., Awaitable[None]]:
+    """A dependency: the caller is known and has the scope.
+
+    ``capped``: whether the endpoint coarsens what it answers to a key with a precision cap. Those
+    that do not are closed to such keys.
+    """
+
+    async def let_in(
+        request: Request,
+        key: Annotated[str | None, Security(_KEY)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    ) -> None:
+        gate = cast("Gate", request.app.state.gate)
+        shown = key if key is not None else bearer.credentials if bearer else None
+        caller = await gate.recognise(request, shown)
+        if not caller.may(scope):
+            raise Forbidden(f"This needs the scope {scope.value!r}, which the key does not have.")
+        if caller.cap_km is not None and not capped:
+            raise PrecisionCapped(
+                f"The key answers no finer than {caller.cap_km:g} km; this cannot be coarsened."
+            )
+        request.state.caller = caller
+
+    return let_in
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sent this request to an endpoint that depends on ``allowed``."""
+    return cast("Caller", request.state.caller)
+
+
+def _from_this_machine(request: Request) -> None:
+    """Without keys, a page in somebody's browser must not reach the service on their machine.
+
+    Raises Forbidden for a request that names another host (DNS rebinding) or comes from a page of
+    another site.
+    """
+    host = request.url.hostname or ""
+    origin = request.headers.get("origin")
+    if not is_loopback(host):
+        raise Forbidden(
+            "Without keys the service answers on this machine alone, as localhost or 127.0.0.1."
+        )
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise Forbidden("Without keys the service answers no pages of other sites.")
