@@ -128,6 +128,14 @@ class Settings(BaseSettings):
     oidc_limits: str = Field(
         default="", description="Limits of every token's subject, as 10/second;1000/day."
     )
+    service_url: str = Field(
+        default="",
+        description="Where the service answers; empty = the one that owns the data directory.",
+    )
+    worker_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="What a worker shows the service; empty = worker.key in the data directory.",
+    )
     text_budget_s: Annotated[float, Field(gt=0)] = Field(
         default=8.0, description="Wall-clock limit of reading text in one photo, in seconds."
     )

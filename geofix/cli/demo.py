@@ -16,6 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from geofix.cli import engines
 from geofix.cli.engines import engine
 from geofix.cli.gallery_targets import target
 from geofix.cli.rendering import distance, plain
@@ -87,7 +88,9 @@ def demo(photos: Path, limit: int) -> None:
     neighbours alone.
     """
     with tempfile.TemporaryDirectory(prefix="geofix-demo-") as folder:
-        config = settings().model_copy(update={"data_dir": Path(folder), "gallery": _GALLERY})
+        config = settings().model_copy(
+            update={"data_dir": Path(folder), "gallery": _GALLERY, "service_url": ""}
+        )
         asyncio.run(_demonstrate(photos, limit, config))
 
 
@@ -150,7 +153,8 @@ async def _find(known: Sequence[Known], config: Settings) -> list[Found]:
         async with engine(config) as asked:
             for photo in known:
                 for altered, data in _altered(photo.data).items():
-                    found.append(Found(photo, altered, await asked.locate(data, options)))
+                    answer = await engines.locate(asked, data, options)
+                    found.append(Found(photo, altered, answer))
                 bar.advance(task)
     return found
 

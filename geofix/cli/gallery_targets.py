@@ -7,22 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-import httpx
-
-from geofix.cli.engines import RefusedError
-from geofix.cli.remote_ingest import RemoteIngest, answer
+from geofix.cli.remote_ingest import RemoteIngest
 from geofix.engine import models
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ingest import Ingest, Offer, Outcome
 from geofix.engine.gallery.records import point_id
+from geofix.remote.client import RefusedError, Service, address, connect
 from geofix.settings import Settings
 from indexer.galleries.build import Report, build
 from service.galleries.schemas import GalleryDescription, Removed
 
 _DECODERS = 4
-_PATIENCE_S = 120.0
 
 Progress = Callable[[Outcome], None]
 
@@ -57,10 +54,9 @@ async def target(settings: Settings, gallery: str, command: str) -> AsyncIterato
     """
     directory = DataDirectory(settings.data_dir)
     directory.gallery(gallery)  # refuses a bad name before anything is opened
-    owner = directory.owner()
-    if owner is not None and owner.address:
-        async with httpx.AsyncClient(base_url=owner.address, timeout=_PATIENCE_S) as client:
-            yield _Remote(client, gallery)
+    if where := address(settings):
+        async with connect(where) as service:
+            yield _Remote(service, gallery)
         return
     directory.acquire(command)
     galleries = Galleries(directory)
@@ -106,15 +102,15 @@ class _Local:
 
 
 class _Remote:
-    def __init__(self, client: httpx.AsyncClient, name: str) -> None:
-        self._client = client
+    def __init__(self, service: Service, name: str) -> None:
+        self._service = service
         self._name = name
         self._path = f"/v1/galleries/{name}"
 
     async def build(
         self, offers: Iterable[Offer | Outcome], report: Report, progress: Progress
     ) -> None:
-        await build(offers, RemoteIngest(self._client, self._name), report, progress)
+        await build(offers, RemoteIngest(self._service, self._name), report, progress)
 
     async def remove(self, keys: Sequence[str]) -> list[str]:
         await self.describe()  # tells a missing gallery from a missing photo
@@ -122,20 +118,20 @@ class _Remote:
         for key in keys:
             id_ = point_id(self._name, key)
             try:
-                await answer(self._client, "DELETE", f"{self._path}/photos/{id_}")
+                await self._service.ask("DELETE", f"{self._path}/photos/{id_}")
             except RefusedError as error:
-                if error.problem.get("status") != 404:
+                if error.http_status != 404:
                     raise
             else:
                 removed.append(key)
         return removed
 
     async def remove_contributor(self, contributor: str) -> int:
-        response = await answer(
-            self._client, "DELETE", f"{self._path}/photos", params={"contributor": contributor}
+        response = await self._service.ask(
+            "DELETE", f"{self._path}/photos", params={"contributor": contributor}
         )
         return Removed.model_validate_json(response.content).removed
 
     async def describe(self) -> GalleryDescription:
-        response = await answer(self._client, "GET", self._path)
+        response = await self._service.ask("GET", self._path)
         return GalleryDescription.model_validate_json(response.content)

@@ -11,10 +11,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from geofix.cli.engines import Engine, RefusedError, engine
+from geofix.cli import engines
+from geofix.cli.engines import engine
 from geofix.cli.rendering import empty_galleries, explanation, plain, summary
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import EmptyPhoto, GeofixError, NotFound, UnreadablePhoto
+from geofix.remote.client import RefusedError
+from geofix.remote.engine import Engine
 from geofix.settings import settings
 from service.locate.options import Options, from_strings
 from service.locate.schemas import Answer
@@ -134,7 +137,7 @@ async def _run(files: Sequence[Path], options: Options, explain: bool | None) ->
 async def _locate(asked: Engine, file: Path, options: Options) -> Outcome:
     try:
         data = await asyncio.to_thread(_read, file)
-        return Outcome(str(file), answer=await asked.locate(data, options))
+        return Outcome(str(file), answer=await engines.locate(asked, data, options))
     except GeofixError as error:
         return Outcome(str(file), error=error)
 

@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import httpx
-
-from geofix.cli.engines import RefusedError
 from geofix.engine import image
 from geofix.engine.gallery.ingest import Offer, Outcome, refused
-from geofix.errors import GeofixError, InvalidCoordinate, Unavailable, UnreadablePhoto
+from geofix.errors import GeofixError, InvalidCoordinate, UnreadablePhoto
+from geofix.remote.client import RefusedError, Service
 from service.galleries.schemas import PhotoOutcome
 
-_TRIES = 8
 _ABOUT_THE_PHOTO = frozenset({400, 409, 413, 415, 422})
 
 
@@ -28,8 +25,8 @@ class _Upload:
 class RemoteIngest:
     """As ``Ingest``, over HTTP: the service checks, decodes, encodes and writes."""
 
-    def __init__(self, client: httpx.AsyncClient, gallery: str) -> None:
-        self._client = client
+    def __init__(self, service: Service, gallery: str) -> None:
+        self._service = service
         self._path = f"/v1/galleries/{gallery}/photos"
 
     async def prepare(self, offers: Sequence[Offer]) -> list[_Upload | Outcome]:
@@ -42,51 +39,15 @@ class RemoteIngest:
 
     async def _send(self, upload: _Upload) -> Outcome:
         try:
-            response = await answer(
-                self._client,
-                "POST",
-                self._path,
-                files={"photo": ("photo", upload.data)},
-                data=upload.fields,
+            response = await self._service.ask(
+                "POST", self._path, files={"photo": ("photo", upload.data)}, data=upload.fields
             )
         except RefusedError as error:
-            if error.problem.get("status") not in _ABOUT_THE_PHOTO:
+            if error.http_status not in _ABOUT_THE_PHOTO:
                 raise
             return refused(upload.key, error)
         done = PhotoOutcome.model_validate_json(response.content)
         return Outcome(done.key, done.status, done.id, done.reason)
-
-
-async def answer(
-    client: httpx.AsyncClient,
-    method: str,
-    path: str,
-    *,
-    params: Mapping[str, str] | None = None,
-    data: Mapping[str, str] | None = None,
-    files: Mapping[str, tuple[str, bytes]] | None = None,
-) -> httpx.Response:
-    """The service's answer, asked again while it is busy.
-
-    Raises RefusedError for a problem it answers with, Unavailable when it does not answer.
-    """
-    for attempt in range(_TRIES):
-        try:
-            response = await client.request(method, path, params=params, data=data, files=files)
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"The service at {client.base_url} owns the data directory and does not answer "
-                f"({type(error).__name__}). Wait for it, or stop it."
-            ) from error
-        if response.status_code != 503 or attempt == _TRIES - 1:
-            break
-        await asyncio.sleep(float(response.headers.get("Retry-After", "1")))
-    if response.is_success:
-        return response
-    try:
-        raise RefusedError(response.json())
-    except ValueError as error:
-        raise Unavailable("What the service answered is no answer of this version.") from error
 
 
 def _read(offer: Offer) -> _Upload | Outcome:

@@ -1,0 +1,80 @@
+"""The engine of this process, asked as a remote one is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from geofix.engine.locate import Locator
+from geofix.engine.types import Lane, LocateOptions, Prediction
+from geofix.errors import GeofixError, Unavailable
+from geofix.remote.engine import Fault, Located, Reference
+from service.locate.options import from_strings
+from service.locate.schemas import Answer
+
+Reader = Callable[[Reference], Awaitable[bytes]]
+"""Reads the photo that a reference names. Raises a GeofixError where it cannot."""
+
+log = logging.getLogger("geofix.service")
+
+_AT_ONCE = 8
+"""Photos of one call in work: enough to read the next ones while one is encoded."""
+
+
+class LocalEngine:
+    """Asks the engine that this process holds."""
+
+    def __init__(self, locator: Locator, neighbours: int, read: Reader | None = None) -> None:
+        self._locator = locator
+        self._neighbours = neighbours
+        self._read = read
+
+    async def locate(self, data: bytes, options: Mapping[str, str]) -> str:
+        """As ``Engine.locate``."""
+        return await self._answer(data, self._understand(options))
+
+    async def locate_references(
+        self, references: Sequence[Reference], options: Mapping[str, str], account: str = ""
+    ) -> AsyncIterator[Located]:
+        """As ``Engine.locate_references``. Raises InvalidOption before anything is read."""
+        asked = replace(self._understand(options), lane=Lane.BATCH, account=account)
+        await self._locator.check(asked)
+        waiting = iter(enumerate(references))
+        working: set[asyncio.Task[Located]] = set()
+        try:
+            while True:
+                while len(working) < _AT_ONCE and (entry := next(waiting, None)) is not None:
+                    working.add(asyncio.create_task(self._one(*entry, asked)))
+                if not working:
+                    return
+                done, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in working:
+                task.cancel()
+
+    async def _one(self, index: int, reference: Reference, asked: LocateOptions) -> Located:
+        if self._read is None:
+            raise Unavailable("This engine has no object store to read from.")
+        try:
+            answer = await self._answer(await self._read(reference), asked)
+        except GeofixError as error:
+            return Located(index=index, fault=Fault.of(error))
+        except Exception:  # what nobody foresaw in one photo must not cost the others theirs
+            log.exception("a photo of a batch failed")
+            unforeseen = GeofixError("Something went wrong on our side.")
+            return Located(index=index, fault=Fault.of(unforeseen))
+        return Located(index=index, answer=answer)
+
+    async def _answer(self, data: bytes, asked: LocateOptions) -> str:
+        return await asyncio.to_thread(_json, await self._locator.locate(data, asked))
+
+    def _understand(self, options: Mapping[str, str]) -> LocateOptions:
+        return from_strings(tuple(options.items())).engine(neighbours=self._neighbours)
+
+
+def _json(prediction: Prediction) -> str:
+    return Answer.of(prediction).model_dump_json()
