@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     neighbours: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=50, description="Gallery photos retrieved for one query."
     )
+    budget_s: Annotated[float, Field(gt=0)] = Field(
+        default=30.0,
+        description="Wall-clock limit of one answer, in seconds, where a request sets none: "
+        "generators that are not done by then are left out.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the service listens on.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(
         default=8000, description="Port of the service."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -42,6 +43,8 @@ from geofix.settings import Settings
 
 _READING_PIXELS = 1280
 """Shortest side wanted by generators that read the photo's text."""
+_LEAST_S = 0.5
+"""Of an answer's budget: with less left, no language model is asked."""
 
 
 class Locator:
@@ -128,28 +131,21 @@ class Locator:
         that fails is named in ``Prediction.degraded`` instead.
         """
         clock = Stopwatch(observe)
+        deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
         generators = self._chosen(options)
         photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
-        embedding = await clock.stage("encode", asyncio.to_thread(self._encode, photo))
-        found = await self._search(photo, embedding, options, clock)
-        if any(generator.channel in NEED_PHOTO for generator in generators):
-            to_read = await asyncio.to_thread(self._decode_to_read, data)
-            found = replace(found, query=replace(found.query, photo=to_read))
+        found, readable = await asyncio.gather(
+            self._retrieve(photo, options, clock), self._readable(photo, data, generators, clock)
+        )
+        query = replace(found.query, photo=readable, deadline=deadline)
+        found = replace(found, query=query)
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
-        found = found.joined(*await propose_all(local, found.query, clock))
-        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+        found = found.joined(*await propose_all(local, query, clock))
         if self._lmm is not None and self._lmm in generators:
-            decision = self._route(self._lmm, found, prediction, options)
-            if decision.degraded:
-                told = Degradation(str(Channel.LMM), decision.degraded)
-                prediction = replace(prediction, degraded=(*prediction.degraded, told))
-            if decision.ask:
-                found = found.joined(*await propose_all([self._lmm], found.query, clock))
-                prediction = await clock.stage(
-                    "posterior", asyncio.to_thread(conclude, found, options)
-                )
+            found = await self._ask(self._lmm, found, options, clock)
+        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
         if options.keep:
-            sight = Sight.of(photo, embedding, generators, found.proposals, prediction)
+            sight = Sight.of(photo, query.embedding, generators, found.proposals, prediction)
             self._kept.put(prediction.id, options.account, sight)
         return replace(prediction, timings_ms=clock.total())
 
@@ -197,17 +193,51 @@ class Locator:
         await self.galleries.close()
         self._directory.release()
 
+    async def _retrieve(self, photo: Photo, options: LocateOptions, clock: Stopwatch) -> Findings:
+        """What the encoder and the galleries say of the photo."""
+        embedding = await clock.stage("encode", asyncio.to_thread(self._encode, photo))
+        return await self._search(photo, embedding, options, clock)
+
     async def _search(
         self, photo: Photo, embedding: Embedding, options: LocateOptions, clock: Stopwatch
     ) -> Findings:
         """What the galleries hold that looks like the photo, and the photo in location space."""
         galleries, infos = await self._open(options.galleries)
         neighbours, degraded = await clock.stage(
-            "search", _search(galleries, embedding, options), lambda done: {"found": len(done[0])}
+            "search",
+            _search(galleries, embedding.vector, options.neighbours, options.filter),
+            lambda done: {"found": len(done[0])},
         )
         query = Query(photo, embedding, neighbours, options.filter, account=options.account)
         look = await self._look(embedding, galleries, infos)
         return Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
+
+    async def _readable(
+        self, photo: Photo, data: bytes, generators: Sequence[Generator], clock: Stopwatch
+    ) -> Photo:
+        """The photo in a size in which text can be read, where a generator reads."""
+        enough = min(_READING_PIXELS, photo.width, photo.height)
+        reads = any(generator.channel in NEED_PHOTO for generator in generators)
+        if not reads or min(photo.pixels.shape[:2]) >= enough:
+            return photo
+        return await clock.stage("enlarge", asyncio.to_thread(self._decode_to_read, data), _size)
+
+    async def _ask(
+        self, lmm: LmmGenerator, found: Findings, options: LocateOptions, clock: Stopwatch
+    ) -> Findings:
+        """The findings and, where this photo is worth its price, what the language model says."""
+        sketch = await clock.stage(
+            "posterior", asyncio.to_thread(conclude, found, replace(options, heatmap=False))
+        )
+        decision = self._route(lmm, found, sketch, options)
+        if decision.degraded:
+            return found.joined((), [Degradation(str(Channel.LMM), decision.degraded)])
+        if not decision.ask:
+            return found
+        query = found.query
+        galleries, _ = await self._open(options.galleries)
+        dissimilar = await _dissimilar(galleries, query, lmm.references)
+        return found.joined(*await propose_all([lmm], replace(query, dissimilar=dissimilar), clock))
 
     async def _look(
         self, embedding: Embedding, galleries: Sequence[Gallery], infos: Sequence[GalleryInfo]
@@ -255,8 +285,7 @@ class Locator:
             entropy_bits=entropy,
             text=any(not clue.rejected for clue in so_far.text),
             landmark=router.landmark_probability(found.query.embedding.classes),
-            configured=True,
-            affordable=lmm.affords(found.query.account),
+            affordable=found.query.left_s() >= _LEAST_S and lmm.affords(found.query.account),
         )
         return router.decide(options.generators, signals)
 
@@ -281,11 +310,11 @@ class Locator:
 
 
 async def _search(
-    galleries: Sequence[Gallery], embedding: Embedding, options: LocateOptions
+    galleries: Sequence[Gallery], vector: Float32Array, k: int, where: Filter
 ) -> tuple[tuple[Neighbour, ...], tuple[Degradation, ...]]:
     """Neighbours of all galleries, best first; a gallery that cannot be reached is named."""
     outcomes = await asyncio.gather(
-        *(g.search(embedding.vector, options.neighbours, options.filter) for g in galleries),
+        *(gallery.search(vector, k, where) for gallery in galleries),
         return_exceptions=True,
     )
     found: list[Neighbour] = []
@@ -298,7 +327,18 @@ async def _search(
         else:
             found.extend(outcome)
     found.sort(key=lambda neighbour: (-neighbour.similarity, neighbour.id))
-    return tuple(found[: options.neighbours]), tuple(missing)
+    return tuple(found[:k]), tuple(missing)
+
+
+async def _dissimilar(
+    galleries: Sequence[Gallery], query: Query, count: int
+) -> tuple[Neighbour, ...]:
+    """The photos that look least like the query, the least similar first: G3's negatives.
+
+    They are the most similar to its vector's opposite.
+    """
+    opposite, _ = await _search(galleries, -query.embedding.vector, count, query.filter)
+    return tuple(replace(one, similarity=-one.similarity) for one in opposite)
 
 
 def _size(photo: Photo) -> dict[str, object]:

@@ -34,9 +34,12 @@ class Stopwatch:
         return result
 
     def finish(self, name: str, started: float, detail: Mapping[str, object]) -> None:
-        """Record a stage that began at ``started`` (of ``time.perf_counter``)."""
+        """Record a stage that began at ``started`` (of ``time.perf_counter``).
+
+        A stage that is run again adds to its time.
+        """
         ms = (time.perf_counter() - started) * 1000.0
-        self.timings_ms[name] = ms
+        self.timings_ms[name] = self.timings_ms.get(name, 0.0) + ms
         if self._observe is not None:
             self._observe(StageEvent(name, ms, detail))
 
@@ -60,7 +63,8 @@ async def _propose(generator: Generator, query: Query, clock: Stopwatch) -> Prop
     name = str(generator.channel)
     started = time.perf_counter()
     try:
-        proposal = await asyncio.wait_for(generator.propose(query), generator.budget_s)
+        budget_s = min(generator.budget_s, query.left_s())
+        proposal = await asyncio.wait_for(generator.propose(query), budget_s)
     except TimeoutError:
         clock.finish(name, started, {"degraded": "timeout"})
         return Degradation(name, "timeout")

@@ -6,6 +6,8 @@ Every float in them is finite: a stage that cannot promise that drops the value 
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -197,7 +199,7 @@ class LmmCall:
     outcome: str
     """A stable word: ``ok``, ``cached``, ``timeout``, ``unreachable``, ``rate-limited``,
     ``server-error``, ``unauthorized``, ``not-found``, ``bad-request``, ``garbage``,
-    ``circuit-open`` or ``over-budget``."""
+    ``circuit-open``, ``over-budget`` or ``cancelled``."""
     generations: int = 0
     """How many answers came back."""
     latency_ms: float = 0.0
@@ -237,9 +239,15 @@ class Query:
     neighbours: tuple[Neighbour, ...]
     filter: Filter
     dissimilar: tuple[Neighbour, ...] = ()
-    """Gallery photos that look least like the query; empty = the tail of the neighbours."""
+    """Gallery photos that look least like the query, the least similar first."""
     account: str = ""
     """Whose budget pays for paid calls; never leaves the process."""
+    deadline: float = math.inf
+    """When the answer's own budget ends, on the clock of ``time.monotonic``."""
+
+    def left_s(self) -> float:
+        """Seconds until the deadline, at least 0."""
+        return max(self.deadline - time.monotonic(), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +287,8 @@ class LocateOptions:
     """Whose quota and budget pay; never leaves the process."""
     keep: bool = False
     """Keep vectors and proposals for a while, so that ``refine`` can answer without the photo."""
+    budget_s: float | None = None
+    """Wall-clock seconds after which generators are no longer waited for; None = the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +384,10 @@ class Prediction:
     galleries: tuple[GalleryInfo, ...]
     photo: PhotoInfo
     timings_ms: Mapping[str, float]
-    """Per stage: decode, encode, search, text, attributes, lmm, posterior, total."""
+    """Per stage: decode, enlarge, encode, search, text, attributes, lmm, posterior, total.
+
+    Stages that run side by side add up to more than the total.
+    """
     calls: tuple[LmmCall, ...] = ()
     """Every call of a language model, its latency, tokens and cost."""
     rejected: Mapping[str, int] = field(default_factory=dict)
@@ -398,7 +411,7 @@ class StageEvent:
     """A stage of one locate has finished."""
 
     stage: str
-    """decode, encode, search, text, attributes, lmm or posterior."""
+    """decode, enlarge, encode, search, text, attributes, lmm or posterior."""
     ms: float
     detail: Mapping[str, object] = field(default_factory=dict)
     """What the stage found, in JSON's types."""

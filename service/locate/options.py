@@ -155,6 +155,15 @@ class Refinement(BaseModel):
     exclude_contributor: Annotated[
         Names, Field(description="Contributors whose photos must not be used.")
     ] = ()
+    budget_s: Annotated[
+        FiniteFloat | None,
+        Field(
+            gt=0,
+            le=600,
+            description="Seconds after which generators are no longer waited for; none = the "
+            "service's setting.",
+        ),
+    ] = None
     heatmap: Annotated[bool, Field(description="Whether the answer carries the heat map.")] = True
     candidates: Annotated[
         int, Field(ge=1, le=100, description="How many clusters of candidates are listed.")
@@ -180,6 +189,7 @@ class Refinement(BaseModel):
             ),
             heatmap=self.heatmap,
             candidates=self.candidates,
+            budget_s=self.budget_s,
         )
 
 

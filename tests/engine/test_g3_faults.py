@@ -246,7 +246,5 @@ def test_9_every_answer_paid_for_counts_and_a_sure_photo_pays_for_none() -> None
     ours = voted(guesses, len(prompt))
     assert len(ours) == 10
     assert sum(off_km(np.array((c.lat, c.lon)), PARIS) < 1.0 for c in ours) == 5
-    sure = router.Signals(
-        margin=0.95, entropy_bits=0.2, text=False, landmark=0.0, configured=True, affordable=True
-    )
+    sure = router.Signals(margin=0.95, entropy_bits=0.2, text=False, landmark=0.0, affordable=True)
     assert not router.decide(["auto"], sure).ask

@@ -73,7 +73,7 @@ class AttributesGenerator:
     Encoders without a class head get an empty proposal.
     """
 
-    def __init__(self, budget_s: float = 1.0) -> None:
+    def __init__(self, budget_s: float) -> None:
         self._budget_s = budget_s
 
     @property

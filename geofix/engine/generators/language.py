@@ -38,7 +38,7 @@ _CJK = frozenset({"Hani", "Hira", "Kana"})
 _LONGEST_WORD = 6
 _SURE, _SURE_CJK = 0.93, 0.9
 """A single word read less surely says nothing of the language, unless it is one with accents."""
-_LEAST_DOUBT, _UNKNOWN_DOUBT, _BRAND_DOUBT = 0.02, 0.3, 0.9
+_LEAST_DOUBT, _UNKNOWN_DOUBT = 0.02, 0.3
 _LETTERS: Mapping[str, float] = {"Hang": 2.5, "Hebr": 1.4, "Arab": 1.4}
 """Latin letters that one of another script is worth: syllables more, consonants a little more."""
 _SCRIPT_RELIABILITY = 0.85
@@ -116,8 +116,9 @@ class Evidence:
             return ""
         best = int(np.argmax(self.log_likelihood))
         shares = np.exp(self.log_likelihood - self.log_likelihood[best])
-        code = vocabulary().languages[best].split("-")[0]
-        same = [i for i, other in enumerate(vocabulary().languages) if other.startswith(code)]
+        bases = [language.split("-")[0] for language in vocabulary().languages]
+        code = bases[best]
+        same = [i for i, base in enumerate(bases) if base == code]
         return code if shares[same].sum() >= 0.6 * shares.sum() else ""
 
 

@@ -44,7 +44,6 @@ class Reason(StrEnum):
     """Why the model is asked, or why not."""
 
     NOT_WANTED = "not-wanted"
-    OFF = "off"
     SURE = "sure"
     CLEAR = "clear"
     OVER_BUDGET = "over-budget"
@@ -67,8 +66,6 @@ class Signals:
     """Whether readable text was found."""
     landmark: float
     """Probability that something with a name of its own is shown, 0 to 1."""
-    configured: bool
-    """Whether there is a model to ask."""
     affordable: bool
     """Whether the caller's budget pays for it."""
 
@@ -155,8 +152,6 @@ def landmark_probability(classes: Float32Array | None) -> float:
 def _reason(wanted: Collection[str], signals: Signals, at: Thresholds) -> Reason:
     if "none" in wanted or not {"auto", "lmm"} & set(wanted):
         return Reason.NOT_WANTED
-    if not signals.configured:
-        return Reason.OFF
     if "lmm" in wanted:
         return Reason.WANTED
     if signals.margin >= at.sure_margin and signals.entropy_bits <= at.sure_entropy_bits:

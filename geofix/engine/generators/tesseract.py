@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 import shutil
 import subprocess  # Tesseract is a command
@@ -24,6 +25,8 @@ import numpy as np
 
 from geofix.engine.generators import scripts
 from geofix.engine.types import UInt8Array
+
+log = logging.getLogger(__name__)
 
 PACKS: Mapping[str, tuple[str, ...]] = {
     "Cyrl": ("Cyrillic", "rus", "ukr", "bul", "srp", "mkd", "bel", "kaz"),
@@ -70,7 +73,8 @@ class Tesseract:
             return {}
         try:
             said = self._run(["--list-langs"], timeout=10).splitlines()
-        except (OSError, subprocess.SubprocessError):
+        except (OSError, subprocess.SubprocessError) as error:
+            log.warning("Tesseract is there and cannot be used: %s", _failure(error))
             return {}
         packs = {name.rsplit("/", 1)[-1]: name for name in said if " " not in name.strip()}
         found: dict[str, str] = {}
@@ -112,7 +116,11 @@ class Tesseract:
         command = [str(listed), "stdout", "-l", pack, "--psm", "7", "tsv"]
         try:
             table = self._run(command, timeout=left)
-        except (OSError, subprocess.SubprocessError):
+        except subprocess.TimeoutExpired:
+            log.info("Tesseract did not read %s in the %.1f s left", script, left)
+            return {}
+        except (OSError, subprocess.SubprocessError) as error:
+            log.warning("Tesseract could not read %s: %s", script, _failure(error))
             return {}
         return _readings(table, script)
 
@@ -127,6 +135,17 @@ class Tesseract:
             env={**os.environ, "OMP_THREAD_LIMIT": "1"},
         )
         return finished.stdout.decode("utf-8", errors="replace")
+
+
+def _failure(error: OSError | subprocess.SubprocessError) -> str:
+    """What went wrong, without the command's folders."""
+    match error:
+        case subprocess.CalledProcessError():
+            return f"exit status {error.returncode}"
+        case OSError():
+            return error.strerror or type(error).__name__
+        case _:
+            return type(error).__name__
 
 
 def _written(crops: Sequence[UInt8Array], folder: Path) -> Path:

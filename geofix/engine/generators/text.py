@@ -18,7 +18,6 @@ from geofix.engine.generators import clues, language, scripts, toponyms
 from geofix.engine.generators.trust import Judged, Kind
 from geofix.engine.types import Channel, Float64Array, Proposal, Query, TextClue
 from geofix.geo.gazetteer import gazetteer
-from geofix.settings import settings
 
 if TYPE_CHECKING:
     from geofix.engine.generators.reading import Readers
@@ -38,11 +37,11 @@ class TextGenerator:
 
     def __init__(
         self,
-        budget_s: float | None = None,
+        budget_s: float,
         threads: int = 2,
         tesseract: str | None = None,
     ) -> None:
-        self.budget_s = settings().text_budget_s if budget_s is None else budget_s
+        self.budget_s = budget_s
         self._threads = threads
         self._tesseract = tesseract
 

@@ -95,7 +95,7 @@ def _scene(rng: np.random.Generator) -> UInt8Array:
 @pytest.fixture(scope="session")
 def generator() -> TextGenerator:
     """The built-in reader alone, whether Tesseract is installed or not."""
-    return TextGenerator(tesseract="")
+    return TextGenerator(budget_s=8, tesseract="")
 
 
 @pytest.fixture(scope="session")

@@ -201,7 +201,7 @@ class TestGenerator:
         assert proposal.candidates == ()
 
     def test_has_nothing_to_say_without_a_class_head(self) -> None:
-        proposal = asyncio.run(AttributesGenerator().propose(query(None)))
+        proposal = asyncio.run(AttributesGenerator(budget_s=2.0).propose(query(None)))
         assert proposal.cells is None
         assert proposal.attributes == ()
 

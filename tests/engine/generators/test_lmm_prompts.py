@@ -35,9 +35,12 @@ def _photo(picture: Image.Image | None = None) -> Photo:
     return Photo(np.asarray(picture), "ab" * 32, 4000, 3000, "JPEG")
 
 
-def _query(count: int = 50, dissimilar: Sequence[Neighbour] = ()) -> Query:
+def _query(count: int = 50, dissimilar: Sequence[Neighbour] | None = None) -> Query:
+    """Of a gallery that is all found, so that the least similar are its end."""
     embedding = Embedding(np.full(4, 0.5, np.float32))
-    return Query(_photo(), embedding, _neighbours(count), Filter(), tuple(dissimilar), "payer")
+    found = _neighbours(count)
+    least = found[::-1] if dissimilar is None else tuple(dissimilar)
+    return Query(_photo(), embedding, found, Filter(), least, "payer")
 
 
 def _place(neighbour: Neighbour) -> str:

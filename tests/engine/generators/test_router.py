@@ -21,9 +21,7 @@ from geofix.engine.generators.router import (
     margin_and_entropy,
 )
 
-PLAIN = Signals(
-    margin=0.4, entropy_bits=2.0, text=False, landmark=0.0, configured=True, affordable=True
-)
+PLAIN = Signals(margin=0.4, entropy_bits=2.0, text=False, landmark=0.0, affordable=True)
 SURE = replace(PLAIN, margin=0.9, entropy_bits=0.5)
 
 
@@ -37,7 +35,6 @@ SURE = replace(PLAIN, margin=0.9, entropy_bits=0.5)
         (replace(PLAIN, landmark=0.5), Reason.LANDMARK),
         (replace(PLAIN, margin=0.05), Reason.LOW_MARGIN),
         (replace(PLAIN, entropy_bits=5.0), Reason.HIGH_ENTROPY),
-        (replace(PLAIN, text=True, configured=False), Reason.OFF),
         (replace(PLAIN, text=True, affordable=False), Reason.OVER_BUDGET),
         (replace(PLAIN, affordable=False), Reason.CLEAR),
     ],
@@ -62,7 +59,6 @@ def test_who_names_it_gets_it_while_the_budget_lasts() -> None:
     refused = decide(("lmm",), replace(SURE, affordable=False))
     assert refused == Decision(False, Reason.OVER_BUDGET)
     assert refused.degraded == "over-budget"
-    assert decide(("lmm",), replace(SURE, configured=False)).reason is Reason.OFF
 
 
 def test_thresholds_turn_the_decision() -> None:

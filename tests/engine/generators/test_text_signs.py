@@ -186,7 +186,7 @@ def test_reading_needs_no_network_and_prints_nothing(
     capfd.readouterr()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        proposal = propose(TextGenerator(tesseract=""), photo)
+        proposal = propose(TextGenerator(budget_s=8, tesseract=""), photo)
     assert proposal.countries["DE"] > 2
     assert capfd.readouterr() == ("", "")
 

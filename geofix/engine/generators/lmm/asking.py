@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import tenacity
@@ -22,6 +23,19 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call."""
+
+    tokens_in: int
+    tokens_out: int
+    estimated: bool = False
+    """Whether they are our own upper bound."""
+
+
+NOTHING = Usage(0, 0)
+
+
 @dataclass(slots=True)
 class Reply:
     """What came of a question, with every attempt."""
@@ -34,8 +48,11 @@ class Reply:
 class Asker:
     """Retries, pays and records; remembers what the server does not take."""
 
-    def __init__(self, endpoint: Endpoint, settings: Settings) -> None:
+    def __init__(
+        self, endpoint: Endpoint, settings: Settings, tell: Callable[[LmmCall], None]
+    ) -> None:
         self._endpoint = endpoint
+        self._tell = tell
         self._model = settings.lmm_model
         self._retries = settings.lmm_retries
         self._max_output_tokens = settings.lmm_max_output_tokens
@@ -46,6 +63,30 @@ class Asker:
     def takes_n(self) -> bool:
         """Whether the server gives several generations in one call, as far as is known."""
         return Feature.N in self._dialect
+
+    def note(
+        self,
+        calls: list[LmmCall],
+        question: Question,
+        outcome: Outcome,
+        generations: int = 0,
+        latency_ms: float = 0.0,
+        usage: Usage = NOTHING,
+    ) -> None:
+        """Record a call, or why there was none, and tell whoever counts them."""
+        call = LmmCall(
+            model=self._model,
+            prompt=question.prompt.name,
+            outcome=outcome,
+            generations=generations,
+            latency_ms=latency_ms,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            cost_usd=self._prices.of(usage.tokens_in, usage.tokens_out),
+            estimated=usage.estimated,
+        )
+        calls.append(call)
+        self._tell(call)
 
     async def ask(self, question: Question, n: int, means: Means) -> Reply:
         """Ask for n generations; fewer may come, and never later than the deadline."""
@@ -98,61 +139,57 @@ class Asker:
         bound = question.tokens_in, together * self._max_output_tokens
         reservation = reserve(means.purses, self._amount(*bound))
         if reservation is None:
-            calls.append(LmmCall(self._model, question.prompt.name, Outcome.OVER_BUDGET))
+            self.note(calls, question, Outcome.OVER_BUDGET)
             raise CallFailed(Outcome.OVER_BUDGET)
-        answer: ChatAnswer | None = None
-        failure: CallFailed | None = None
         started = time.perf_counter()
+
+        def settle(outcome: Outcome, usage: Usage, generations: int = 0) -> None:
+            reservation.correct(self._amount(usage.tokens_in, usage.tokens_out))
+            latency_ms = (time.perf_counter() - started) * 1000.0
+            self.note(calls, question, outcome, generations, latency_ms, usage)
+
+        # A server that was late, wrote nonsense or was left may have done, and billed, it all.
+        everything = Usage(*bound, estimated=True)
         try:
-            async with asyncio.timeout_at(means.deadline):
-                answer = chat_answer(await self._endpoint.post(question, together, dialect))
+            answer = await self._post(question, together, dialect, means.deadline)
+        except CallFailed as failure:
+            worked = failure.outcome in (Outcome.TIMEOUT, Outcome.GARBAGE)
+            settle(failure.outcome, everything if worked else NOTHING)
+            raise
+        except asyncio.CancelledError:
+            settle(Outcome.CANCELLED, everything)
+            raise
+        settle(Outcome.OK, _usage(answer, question), min(len(answer.generations), n))
+        return answer
+
+    async def _post(
+        self, question: Question, n: int, dialect: Dialect, deadline: float
+    ) -> ChatAnswer:
+        """What the endpoint answers in time. Raises CallFailed."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                body = await self._endpoint.post(question, n, dialect)
         except TimeoutError:
-            failure = CallFailed(Outcome.TIMEOUT)
-        except CallFailed as error:
-            failure = error
-        if answer is None and failure is None:
-            failure = CallFailed(Outcome.GARBAGE)
-        outcome = failure.outcome if failure is not None else Outcome.OK
-        tokens_in, tokens_out, estimated = _tokens(answer, outcome, bound)
-        spent = self._amount(tokens_in, tokens_out)
-        reservation.correct(spent)
-        calls.append(
-            LmmCall(
-                model=self._model,
-                prompt=question.prompt.name,
-                outcome=outcome,
-                generations=min(len(answer.generations), n) if answer is not None else 0,
-                latency_ms=(time.perf_counter() - started) * 1000.0,
-                tokens_in=tokens_in,
-                tokens_out=tokens_out,
-                cost_usd=spent.usd,
-                estimated=estimated,
-            )
-        )
+            raise CallFailed(Outcome.TIMEOUT) from None
+        answer = chat_answer(body)
         if answer is None:
-            raise failure or CallFailed(Outcome.GARBAGE)
+            raise CallFailed(Outcome.GARBAGE)
         return answer
 
     def _amount(self, tokens_in: int, tokens_out: int) -> Amount:
         return Amount(1, tokens_in + tokens_out, self._prices.of(tokens_in, tokens_out))
 
 
-def _tokens(
-    answer: ChatAnswer | None, outcome: Outcome, bound: tuple[int, int]
-) -> tuple[int, int, bool]:
-    """Tokens in and out, and whether they are our estimate."""
-    if answer is None:
-        # A server that was late or wrote nonsense may have done, and billed, all the work.
-        worked = outcome in (Outcome.TIMEOUT, Outcome.GARBAGE)
-        return (*bound, True) if worked else (0, 0, False)
+def _usage(answer: ChatAnswer, question: Question) -> Usage:
+    """What the server says was used; an estimate of what it does not say."""
     tokens_in, tokens_out = answer.tokens_in, answer.tokens_out
     if tokens_in is not None and tokens_out is not None:
-        return tokens_in, tokens_out, False
+        return Usage(tokens_in, tokens_out)
     written = sum(text_tokens(generation.text) for generation in answer.generations)
-    return (
-        bound[0] if tokens_in is None else tokens_in,
+    return Usage(
+        question.tokens_in if tokens_in is None else tokens_in,
         written if tokens_out is None else tokens_out,
-        True,
+        estimated=True,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cachetools import TTLCache
@@ -37,6 +37,8 @@ _UNUSABLE = (Rejection.EMPTY, Rejection.NO_COORDINATES, Rejection.UNFINISHED)
 """An endpoint that says nothing but these is no better than a broken one."""
 
 Reading = Guess | Rejection
+Tell = Callable[[LmmCall], None]
+"""Is told of every call when it is over, whatever becomes of the answer."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,12 @@ class LmmGenerator:
     something is missing. Belongs to one event loop at a time.
     """
 
-    def __init__(self, settings: Settings, thumbnails: Thumbnails | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        thumbnails: Thumbnails | None = None,
+        tell: Tell = lambda _: None,
+    ) -> None:
         """Take the settings' endpoint; opens no socket.
 
         Raises InvalidOption when they name none, or one that cannot be used.
@@ -74,7 +81,7 @@ class LmmGenerator:
         self.breaker = Breaker(settings.lmm_breaker_failures, settings.lmm_breaker_reset_s)
         self._settings = settings
         self._endpoint = Endpoint(settings)
-        self._asker = Asker(self._endpoint, settings)
+        self._asker = Asker(self._endpoint, settings, tell)
         self._thumbnails = thumbnails if settings.lmm_thumbnails else None
         self._atlas = Atlas()
         self._accounts = Accounts(
@@ -91,12 +98,15 @@ class LmmGenerator:
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, thumbnails: Thumbnails | None = None
+        cls,
+        settings: Settings,
+        thumbnails: Thumbnails | None = None,
+        tell: Tell = lambda _: None,
     ) -> LmmGenerator | None:
         """The configured generator; None, and no SDK imported, when no model is configured."""
         if not (settings.lmm_configured or settings.lmm_base_url):
             return None
-        return cls(settings, thumbnails)
+        return cls(settings, thumbnails, tell)
 
     @property
     def channel(self) -> Channel:
@@ -109,9 +119,9 @@ class LmmGenerator:
         return self._settings.lmm_budget_s
 
     @property
-    def available(self) -> bool:
-        """False while the circuit is open."""
-        return self.breaker.state is not State.OPEN
+    def references(self) -> int:
+        """How many similar photos, and as many dissimilar ones, its longest prompt names."""
+        return max(prompt.references for prompt in self._settings.lmm_prompts)
 
     def affords(self, account: str = "") -> bool:
         """Whether the budget of a caller's key still pays for one generation."""
@@ -125,10 +135,11 @@ class LmmGenerator:
         """A candidate for every generation that holds a legal position."""
         loop = asyncio.get_running_loop()
         # The last moments are for reading: the caller stops waiting when the budget ends.
-        deadline = loop.time() + self.budget_s - min(0.05 * self.budget_s, 0.25)
+        budget_s = min(self.budget_s, query.left_s())
+        deadline = loop.time() + budget_s - min(0.05 * budget_s, 0.25)
         try:
             async with asyncio.timeout_at(deadline):
-                asked = await self._questions(query)
+                asked = await self._questions(query, _THUMBNAILS_SHARE * budget_s)
         except TimeoutError:
             return Proposal(Channel.LMM, degraded=(Degradation(Channel.LMM, "timeout"),))
         settings = self._settings
@@ -144,12 +155,10 @@ class LmmGenerator:
         """Give the connections back."""
         await self._endpoint.close()
 
-    async def _questions(self, query: Query) -> list[Question]:
+    async def _questions(self, query: Query, pictures_s: float) -> list[Question]:
         settings = self._settings
         prompts = await asyncio.to_thread(ensemble, settings.lmm_prompts, query, self._atlas.place)
-        pictures = await gather_pictures(
-            prompts, self._thumbnails, _THUMBNAILS_SHARE * self.budget_s
-        )
+        pictures = await gather_pictures(prompts, self._thumbnails, pictures_s)
         return await asyncio.to_thread(
             questions, prompts, query.photo, pictures, settings.lmm_image_side
         )
@@ -161,7 +170,7 @@ class LmmGenerator:
         cached = self._cache.get(key)
         if cached is not None:
             sample.readings += cached
-            sample.calls.append(self._call(question, Outcome.CACHED, len(cached)))
+            self._asker.note(sample.calls, question, Outcome.CACHED, len(cached))
             return sample
         if self._asker.takes_n or self.breaker.state is not State.CLOSED:
             await self._ask(sample, sample.missing, means)
@@ -177,7 +186,7 @@ class LmmGenerator:
         permit = self.breaker.admit()
         if permit is None:
             sample.failures.append(Outcome.CIRCUIT_OPEN)
-            sample.calls.append(self._call(sample.question, Outcome.CIRCUIT_OPEN))
+            self._asker.note(sample.calls, sample.question, Outcome.CIRCUIT_OPEN)
             return
         healthy: bool | None = None
         try:
@@ -200,9 +209,6 @@ class LmmGenerator:
             else read(generation.text, finished=generation.finished, atlas=self._atlas)
             for generation in generations
         ]
-
-    def _call(self, question: Question, outcome: Outcome, generations: int = 0) -> LmmCall:
-        return LmmCall(self._settings.lmm_model, question.prompt.name, outcome, generations)
 
     def _cache_key(self, question: Question, query: Query) -> str:
         """Tells prompts about photos apart, and nobody which photos they were."""

@@ -20,6 +20,8 @@ class Outcome(StrEnum):
     GARBAGE = "garbage"
     CIRCUIT_OPEN = "circuit-open"
     OVER_BUDGET = "over-budget"
+    CANCELLED = "cancelled"
+    """Whoever asked went away."""
 
     @property
     def may_pass(self) -> bool:
@@ -29,7 +31,13 @@ class Outcome(StrEnum):
     @property
     def blames_endpoint(self) -> bool:
         """Whether it speaks against the endpoint, and not against our own budget."""
-        return self not in (Outcome.OK, Outcome.CACHED, Outcome.CIRCUIT_OPEN, Outcome.OVER_BUDGET)
+        return self not in (
+            Outcome.OK,
+            Outcome.CACHED,
+            Outcome.CIRCUIT_OPEN,
+            Outcome.OVER_BUDGET,
+            Outcome.CANCELLED,
+        )
 
     @property
     def cause(self) -> str:

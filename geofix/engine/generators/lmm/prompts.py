@@ -165,8 +165,9 @@ def response_format(prompt: Prompt) -> completion_create_params.ResponseFormat:
 
 def _references(count: int, query: Query) -> tuple[tuple[Neighbour, ...], tuple[Neighbour, ...]]:
     similar = query.neighbours[:count]
-    rest = query.dissimilar or query.neighbours[len(similar) :][::-1]  # the least similar first
-    return similar, rest[: len(similar)]
+    named = {neighbour.id for neighbour in similar}  # a small gallery's photos may be both
+    dissimilar = tuple(one for one in query.dissimilar if one.id not in named)
+    return similar, dissimilar[: len(similar)]
 
 
 def _text(
