@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from geofix.engine import background, image, models, verify
+from geofix.engine import background, image, models, retrieval, verify
 from geofix.engine.conclude import Findings, conclude
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.expectation import Expectation
@@ -32,12 +32,11 @@ from geofix.engine.types import (
     Float64Array,
     GalleryInfo,
     LocateOptions,
-    Neighbour,
     Photo,
     Prediction,
     Query,
 )
-from geofix.errors import Conflict, InvalidOption, Unavailable
+from geofix.errors import Conflict, InvalidOption
 from geofix.geo.places import reverse
 from geofix.settings import Settings
 
@@ -205,7 +204,7 @@ class Locator:
         galleries, infos = await self._open(options.galleries)
         neighbours, degraded = await clock.stage(
             "search",
-            _search(galleries, embedding.vector, options.neighbours, options.filter),
+            retrieval.nearest(galleries, embedding.vector, options.neighbours, options.filter),
             lambda done: {"found": len(done[0])},
         )
         query = Query(photo, embedding, neighbours, options.filter, account=options.account)
@@ -229,14 +228,19 @@ class Locator:
         sketch = await clock.stage(
             "posterior", asyncio.to_thread(conclude, found, replace(options, heatmap=False))
         )
-        decision = self._route(lmm, found, sketch, options)
+        query = found.query
+        signals = router.Signals.of(
+            sketch,
+            query.embedding,
+            affordable=query.left_s() >= _LEAST_S and lmm.affords(query.account),
+        )
+        decision = router.decide(options.generators, signals)
         if decision.degraded:
             return found.joined((), [Degradation(str(Channel.LMM), decision.degraded)])
         if not decision.ask:
             return found
-        query = found.query
         galleries, _ = await self._open(options.galleries)
-        dissimilar = await _dissimilar(galleries, query, lmm.references)
+        dissimilar = await retrieval.farthest(galleries, query, lmm.references)
         return found.joined(*await propose_all([lmm], replace(query, dissimilar=dissimilar), clock))
 
     async def _look(
@@ -274,21 +278,6 @@ class Locator:
             )
         return [self._generators[name] for name in self._generators if name in wanted]
 
-    @staticmethod
-    def _route(
-        lmm: LmmGenerator, found: Findings, so_far: Prediction, options: LocateOptions
-    ) -> router.Decision:
-        """Whether the language model is worth its price for this photo."""
-        margin, entropy = router.margin_and_entropy([c.probability for c in so_far.clusters])
-        signals = router.Signals(
-            margin=margin,
-            entropy_bits=entropy,
-            text=any(not clue.rejected for clue in so_far.text),
-            landmark=router.landmark_probability(found.query.embedding.classes),
-            affordable=found.query.left_s() >= _LEAST_S and lmm.affords(found.query.account),
-        )
-        return router.decide(options.generators, signals)
-
     async def _open(self, names: Sequence[str]) -> tuple[list[Gallery], tuple[GalleryInfo, ...]]:
         opened: list[Gallery] = []
         infos = []
@@ -307,38 +296,6 @@ class Locator:
             opened.append(gallery)
             infos.append(info)
         return opened, tuple(infos)
-
-
-async def _search(
-    galleries: Sequence[Gallery], vector: Float32Array, k: int, where: Filter
-) -> tuple[tuple[Neighbour, ...], tuple[Degradation, ...]]:
-    """Neighbours of all galleries, best first; a gallery that cannot be reached is named."""
-    outcomes = await asyncio.gather(
-        *(gallery.search(vector, k, where) for gallery in galleries),
-        return_exceptions=True,
-    )
-    found: list[Neighbour] = []
-    missing = []
-    for outcome in outcomes:
-        if isinstance(outcome, Unavailable):
-            missing.append(Degradation(str(Channel.RETRIEVAL), "unavailable"))
-        elif isinstance(outcome, BaseException):
-            raise outcome
-        else:
-            found.extend(outcome)
-    found.sort(key=lambda neighbour: (-neighbour.similarity, neighbour.id))
-    return tuple(found[:k]), tuple(missing)
-
-
-async def _dissimilar(
-    galleries: Sequence[Gallery], query: Query, count: int
-) -> tuple[Neighbour, ...]:
-    """The photos that look least like the query, the least similar first: G3's negatives.
-
-    They are the most similar to its vector's opposite.
-    """
-    opposite, _ = await _search(galleries, -query.embedding.vector, count, query.filter)
-    return tuple(replace(one, similarity=-one.similarity) for one in opposite)
 
 
 def _size(photo: Photo) -> dict[str, object]:

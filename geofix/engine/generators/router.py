@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine.types import Float32Array
+from geofix.engine.types import Embedding, Float32Array, Prediction
 
 LANDMARKS: Mapping[int, str] = {
     437: "lighthouse",
@@ -68,6 +68,18 @@ class Signals:
     """Probability that something with a name of its own is shown, 0 to 1."""
     affordable: bool
     """Whether the caller's budget pays for it."""
+
+    @classmethod
+    def of(cls, so_far: Prediction, embedding: Embedding, *, affordable: bool) -> Signals:
+        """The signals of the answer without a language model, and of the encoder's classes."""
+        margin, entropy_bits = margin_and_entropy([c.probability for c in so_far.clusters])
+        return cls(
+            margin=margin,
+            entropy_bits=entropy_bits,
+            text=any(not clue.rejected for clue in so_far.text),
+            landmark=landmark_probability(embedding.classes),
+            affordable=affordable,
+        )
 
 
 @dataclass(frozen=True, slots=True)
