@@ -44,9 +44,9 @@ _BODIES: tuple[type[BaseModel], ...] = (
 """Models that operations name in their OpenAPI without FastAPI knowing of them."""
 
 _ACCESS = (
-    (locate_router, access.allowed(Scope.LOCATE)),
+    (locate_router, access.allowed(Scope.LOCATE, capped=True)),
+    (feedback_router, access.allowed(Scope.LOCATE, capped=True)),
     (embed_router, access.allowed(Scope.LOCATE)),
-    (feedback_router, access.allowed(Scope.LOCATE)),
     (galleries_router, access.allowed(Scope.GALLERIES)),
 )
 """Who may use which resource. ``capped``: its answers are coarsened for keys with a cap."""

@@ -33,8 +33,3 @@ def settings_of(request: Request) -> Settings:
 def answers_of(request: Request) -> AnswersGiven:
     """The answers given lately."""
     return cast("AnswersGiven", request.app.state.answers)
-
-
-def account_of(request: Request) -> str:
-    """Whose request this is; empty where everybody may ask."""
-    return cast("str", request.scope.get("geofix.account", ""))

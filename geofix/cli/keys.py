@@ -9,7 +9,7 @@ import click
 from geofix.errors import InvalidOption
 from geofix.settings import settings
 from service.auth.access import key_ring
-from service.auth.caller import Scope
+from service.auth.caller import LARGEST_CAP_KM, Scope
 from service.auth.keys import Key, KeyRing
 
 _DAYS = click.FloatRange(min=0, min_open=True, max=36_500)
@@ -33,7 +33,7 @@ def keys() -> None:
 )
 @click.option(
     "--cap-km",
-    type=click.FloatRange(min=0, min_open=True, max=10_000),
+    type=click.FloatRange(min=0, min_open=True, max=LARGEST_CAP_KM),
     help="No answer to this key is more precise than this.",
 )
 @click.option("--limit", "limits", multiple=True, help="As 10/second or 1000/day; several hold.")

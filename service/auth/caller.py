@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+LARGEST_CAP_KM = 6000.0
+"""The narrowest of the six faces of the grid to which answers are coarsened."""
+
 
 class Scope(StrEnum):
     """What a caller may do. ``admin`` holds all the others."""

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 
 from geofix.engine.gallery.durable import sync_directory, sync_file
 from geofix.errors import Conflict, InvalidOption, NotFound
-from service.auth.caller import Caller, Scope
+from service.auth.caller import LARGEST_CAP_KM, Caller, Scope
 
 PREFIX = "gfx_"
 _KEY = re.compile(r"(gfx_[a-z0-9]{12})_([A-Za-z0-9_-]{43})")
@@ -59,7 +59,7 @@ class Key(BaseModel):
     """The visible prefix."""
     name: str
     scopes: tuple[Scope, ...]
-    cap_km: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    cap_km: Annotated[FiniteFloat, Field(gt=0, le=LARGEST_CAP_KM)] | None = None
     limits: Annotated[str, AfterValidator(_limits)] = ""
     no_store: bool = False
     created_at: datetime

@@ -15,9 +15,10 @@ from geofix.errors import (
     UnsupportedContentType,
 )
 from service import uploads
+from service.auth.access import caller_of
 from service.feedback.schemas import Measured, Recorded, Truth
 from service.problems import responses
-from service.running import account_of, answers_of
+from service.running import answers_of
 
 router = APIRouter(prefix="/v1", tags=["feedback"])
 
@@ -56,7 +57,7 @@ async def tell_truth(request: Request, response: Response) -> Measured:
     if uploads.content_type(request) != uploads.JSON:
         raise uploads.unsupported(request, uploads.JSON)
     truth = _parse(await request.body())
-    measured = await answers_of(request).tell(truth, account_of(request))
+    measured = await answers_of(request).tell(truth, caller_of(request).account)
     response.status_code = 201 if measured.recorded is Recorded.NEW else 200
     return measured
 

@@ -27,7 +27,8 @@ from geofix.errors import (
     UnsupportedContentType,
     UnsupportedFormat,
 )
-from service import uploads
+from service import precision, uploads
+from service.auth.access import caller_of
 from service.disconnect import unless_disconnected
 from service.locate.options import (
     Options,
@@ -38,7 +39,7 @@ from service.locate.options import (
 )
 from service.locate.schemas import Answer, LocateRequest, Stage
 from service.problems import Problem, problem_of, responses, unexpected
-from service.running import account_of, answers_of, locator_of, settings_of
+from service.running import answers_of, locator_of, settings_of
 
 router = APIRouter(prefix="/v1", tags=["locate"])
 
@@ -142,9 +143,11 @@ async def refine(request: Request, answer_id: str) -> Response:
 
 
 def _asked(request: Request, options: Refinement) -> LocateOptions:
-    """The engine's options, on the account of whoever asks."""
+    """The engine's options, on the account of whoever asks. Raises PrecisionCapped."""
+    caller = caller_of(request)
+    precision.check(options, caller.cap_km)
     asked = options.engine(neighbours=settings_of(request).neighbours)
-    return replace(asked, account=account_of(request))
+    return replace(asked, account=caller.account)
 
 
 async def _refinement(request: Request) -> Refinement:
@@ -194,7 +197,8 @@ async def _stages(
     work.add_done_callback(lambda _: finished.put_nowait(None))
     try:
         while (event := await finished.get()) is not None:
-            yield ServerSentEvent(event="stage", data=Stage.of(event).model_dump_json())
+            stage = precision.hushed(Stage.of(event), caller_of(request).cap_km)
+            yield ServerSentEvent(event="stage", data=stage.model_dump_json())
         text = await _given(request, await work)
         yield ServerSentEvent(event="answer", data=text)
     except GeofixError as error:
@@ -206,9 +210,11 @@ async def _stages(
 
 
 async def _given(request: Request, prediction: Prediction) -> str:
-    """The answer as it is sent, and remembered for whoever knows better."""
-    answer = await asyncio.to_thread(Answer.of, prediction)
-    answers_of(request).remember(answer, account_of(request))
+    """The answer as this caller may know it, and remembered for whoever knows better."""
+    caller = caller_of(request)
+    whole = await asyncio.to_thread(Answer.of, prediction)
+    answer = await asyncio.to_thread(precision.coarsened, whole, caller.cap_km)
+    answers_of(request).remember(answer, caller.account)
     return await asyncio.to_thread(answer.model_dump_json)
 
 
