@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import signal
@@ -109,6 +110,59 @@ def jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def aligned_model() -> Callable[[Path], str]:
+    """Puts a small aligned encoder into a data directory: ``GEOFIX_MODEL`` is its name.
+
+    Photos come out as their colours on a coarse grid, and in location space as a fixed turn of
+    that: what it says of places is nonsense, but every stage after it is the real one.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    from geofix.engine.models import Kind, ModelCard, Preprocessing, Resampling, write_card
+
+    turn = np.random.default_rng(3).normal(size=(48, 512)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("AveragePool", ["photo"], ["p"], kernel_shape=[8, 8], strides=[8, 8]),
+            helper.make_node("Flatten", ["p"], ["embedding"]),
+            helper.make_node("MatMul", ["embedding", "turn"], ["location"]),
+        ],
+        "colours",
+        [helper.make_tensor_value_info("photo", TensorProto.FLOAT, ["n", 3, 32, 32])],
+        [
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 48]),
+            helper.make_tensor_value_info("location", TensorProto.FLOAT, ["n", 512]),
+        ],
+        [numpy_helper.from_array(turn, "turn")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content = model.SerializeToString()
+
+    def put(data_dir: Path) -> str:
+        folder = data_dir / "models" / "colours"
+        folder.mkdir(parents=True)
+        (folder / "colours.onnx").write_bytes(content)
+        card = ModelCard(
+            name="colours",
+            kind=Kind.IMAGE,
+            file="colours.onnx",
+            sha256=hashlib.sha256(content).hexdigest(),
+            source="made for tests",
+            licence="CC0-1.0",
+            input="photo",
+            outputs={"embedding": 48, "location": 512},
+            preprocessing=Preprocessing(
+                (32, 32), (32, 32), Resampling.BILINEAR, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+            ),
+            aligned=True,
+        )
+        write_card(card, folder / "card.json")
+        return card.name
+
+    return put
 
 
 @pytest.fixture(scope="session")

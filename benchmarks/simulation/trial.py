@@ -231,7 +231,7 @@ def _chosen(trial: Trial, case: Case, scorer: Scorer) -> Mapping[str, float]:
 
 
 def _projectable(rows: Float64Array) -> Float64Array:
-    return rows[np.abs(rows[:, 0]) < 90.0]
+    return rows[published.projectable(rows)]
 
 
 def _encoded(encoder: CapsuleEncoder, rows: list[Float64Array]) -> list[Float32Array]:

@@ -64,6 +64,7 @@ class Outcome:
 @click.option("--polygon", metavar="LAT,LON;…", help="Only in this polygon.")
 @click.option("--radius", metavar="LAT,LON,KM", help="Only in this circle.")
 @click.option("--generators", metavar="NAMES", help="auto, none, or any of text,attributes,lmm.")
+@click.option("--rule", metavar="NAME", help="geofix, or for comparison g3, g3-clean or geoclip.")
 @click.option("--neighbours", metavar="N", help="How many similar photos are looked up.")
 @click.option("--exclude", multiple=True, metavar="ID", help="Gallery photo not to be used.")
 @click.option(

@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from geofix.engine import answer, pooling, verify
+from geofix.engine import answer, choosing, pooling, verify
 from geofix.engine.types import (
     LEVELS_KM,
+    Abstention,
     Degradation,
     GalleryInfo,
     LocateOptions,
+    Neighbour,
     PhotoInfo,
     Prediction,
     Proposal,
     Query,
+    Rule,
 )
 from geofix.geo.places import reverse
 
@@ -31,6 +34,9 @@ class Findings:
     degraded: tuple[Degradation, ...] = ()
     look: verify.Look | None = None
     """The photo in location space; None where neither encoder nor bridge leads there."""
+    nearest: Neighbour | None = None
+    """The gallery photo whose place is most like the photo in location space; looked up for
+    ``Rule.GEOCLIP`` alone."""
 
     def joined(self, proposals: Sequence[Proposal], degraded: Sequence[Degradation]) -> Findings:
         """These findings and what further generators proposed or failed to."""
@@ -45,15 +51,23 @@ class Findings:
 def conclude(found: Findings, options: LocateOptions) -> Prediction:
     """The answer, its radii and shares, and what it rests on.
 
-    The timings are left empty: they are the caller's.
+    Whatever rule chooses the position, radii and probabilities are those of the one posterior
+    around it; they were calibrated around the positions of ``Rule.GEOFIX`` and are claimed to be
+    only there. The timings are left empty: they are the caller's.
     """
     trust = verify.Trust()
     pool = pooling.gather(
         verify.retrieved(found.query.neighbours, trust), found.proposals, found.query
     )
     fused = pooling.fuse(pool, found.proposals, found.query.filter, trust, found.look)
-    scorer = verify.scorer_for(pool.candidates, found.look)
-    best = fused.answer()
+    by_rule = options.rule is not Rule.GEOFIX
+    scorer = None if by_rule else verify.scorer_for(pool.candidates, found.look)
+    chosen = (
+        choosing.choose(options.rule, found.query, found.proposals, found.look, found.nearest)
+        if by_rule
+        else fused.answer()
+    )
+    best = fused.answer() if chosen is None else chosen
     profile = fused.profile(best)
     within = {km: profile.within(km) for km in LEVELS_KM}
     if scorer is not None:
@@ -75,7 +89,9 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
         radius_50_km=radius_50_km,
         radius_90_km=radius_90_km,
         within=within,
-        abstention=answer.abstention(
+        abstention=_NOTHING_TO_CHOOSE
+        if chosen is None
+        else answer.abstention(
             within,
             scorer.answer_from if scorer else answer.SURE_ENOUGH,
             galleries_empty=all(gallery.count == 0 for gallery in found.galleries),
@@ -100,4 +116,11 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
         timings_ms={},
         calls=tuple(call for proposal in found.proposals for call in proposal.calls),
         rejected=dict(rejected),
+        rule=options.rule,
     )
+
+
+_NOTHING_TO_CHOOSE = Abstention(
+    "no-evidence",
+    "The rule has no candidate to choose from; the position is where the prior expects a photo.",
+)

@@ -35,6 +35,7 @@ from geofix.engine.types import (
     Photo,
     Prediction,
     Query,
+    Rule,
 )
 from geofix.errors import Conflict, InvalidOption
 from geofix.geo.places import reverse
@@ -168,6 +169,8 @@ class Locator:
     async def check(self, options: LocateOptions) -> None:
         """Raise what ``locate`` would for these options, before any photo is looked at."""
         self._chosen(options)
+        if options.rule is not Rule.GEOFIX and not self.encoder.card.aligned:
+            raise self._cannot_compare(options.rule)
         await self._open(options.galleries)
         await asyncio.to_thread(background.background, options.filter)
 
@@ -209,7 +212,13 @@ class Locator:
         )
         query = Query(photo, embedding, neighbours, options.filter, account=options.account)
         look = await self._look(embedding, galleries, infos)
-        return Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
+        if look is None and options.rule is not Rule.GEOFIX:
+            raise self._cannot_compare(options.rule)
+        found = Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
+        if look is None or options.rule is not Rule.GEOCLIP:
+            return found
+        best, _ = await retrieval.nearest(galleries, look.vector, 1, options.filter, "gps")
+        return replace(found, nearest=best[0] if best else None)
 
     async def _readable(
         self, photo: Photo, data: bytes, generators: Sequence[Generator], clock: Stopwatch
@@ -234,7 +243,8 @@ class Locator:
             query.embedding,
             affordable=query.left_s() >= _LEAST_S and lmm.affords(query.account),
         )
-        decision = router.decide(options.generators, signals)
+        always = options.rule.asks_every_time
+        decision = router.decide((str(Channel.LMM),) if always else options.generators, signals)
         if decision.degraded:
             return found.joined((), [Degradation(str(Channel.LMM), decision.degraded)])
         if not decision.ask:
@@ -253,6 +263,13 @@ class Locator:
             lambda: verify.Look.at(
                 vector, self.location_encoder.encode, self.location_map, expected
             )
+        )
+
+    def _cannot_compare(self, rule: Rule) -> InvalidOption:
+        return InvalidOption(
+            f"The rule {str(rule)!r} compares the photo with places, and the encoder "
+            f"{self.encoder.name!r} sees no places: choose an encoder that is aligned with them, "
+            "or the rule 'geofix'."
         )
 
     def _decode(self, data: bytes) -> Photo:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from geofix.engine.types import Float32Array, Float64Array
 
 _G3_NUMBER = re.compile(r"[-+]?\d+\.\d+")
+_PROJ_LONGITUDE = float(np.degrees(10.0))
 
 Encode = Callable[[Float64Array], Float32Array]
 """(lat, lon) [n, 2] within ±90 and ±180 → unit vectors [n, 512]."""
@@ -34,19 +35,30 @@ def g3_candidates(texts: Sequence[str], first: npt.ArrayLike) -> Float64Array:
     return np.array([*(g3_read(text) for text in texts), np.ravel(first)], dtype=np.float64)
 
 
+def projectable(latlon: Float64Array) -> npt.NDArray[np.bool_]:
+    """Which positions [n] G3 can project.
+
+    It does so in single precision with PROJ, which has no Web Mercator image of a latitude beyond
+    90° nor of a longitude beyond ten radians.
+    """
+    with np.errstate(over="ignore"):
+        single = np.abs(latlon.astype(np.float32))
+    return (single[:, 0] <= 90.0) & (single[:, 1] <= _PROJ_LONGITUDE)
+
+
 def g3_similarities(vector: Float32Array, latlon: Float64Array, encode: Encode) -> Float64Array:
     """Cosines [n] of a photo's location vector [512] with the positions [n, 2].
 
-    Web Mercator has no image of a latitude of 90° or more, so that G3's cosine is NaN there;
-    longitudes come round.
+    It is NaN where G3 has no projection, see ``projectable``; longitudes come round.
     """
     similarity = np.full(len(latlon), np.nan)
-    projectable = np.isfinite(latlon).all(axis=1) & (np.abs(latlon[:, 0]) < 90.0)
-    if projectable.any():
-        points = latlon[projectable].copy()
+    has_one = projectable(latlon)
+    if has_one.any():
+        points = latlon[has_one].copy()
         beyond = np.abs(points[:, 1]) > 180.0
         points[beyond, 1] = np.mod(points[beyond, 1] + 180.0, 360.0) - 180.0
-        similarity[projectable] = encode(points) @ vector
+        points[:, 0] = np.clip(points[:, 0], -90.0, 90.0)  # 90 in single precision
+        similarity[has_one] = encode(points) @ vector
     return similarity
 
 
@@ -62,12 +74,18 @@ def g3(latlon: Float64Array, similarity: Float64Array) -> Float64Array:
 
 def g3_clean(latlon: Float64Array, similarity: Float64Array) -> Float64Array:
     """G3's rule after dropping malformed candidates: out of range, not finite, or (0, 0)."""
-    legal = np.isfinite(latlon).all(axis=1) & np.isfinite(similarity)
-    legal &= (np.abs(latlon[:, 0]) <= 90.0) & (np.abs(latlon[:, 1]) <= 180.0)
-    legal &= (latlon != 0.0).any(axis=1)
+    legal = well_formed(latlon) & np.isfinite(similarity)
     if not legal.any():
         raise ValueError("no candidate is well-formed")
     return g3(latlon[legal], similarity[legal])
+
+
+def well_formed(latlon: Float64Array) -> npt.NDArray[np.bool_]:
+    """Which candidates [n] are positions: finite, in range, and not (0, 0)."""
+    legal = np.isfinite(latlon).all(axis=1) & (latlon != 0.0).any(axis=1)
+    in_range = (np.abs(latlon) <= (90.0, 180.0)).all(axis=1)
+    kept: npt.NDArray[np.bool_] = legal & in_range
+    return kept
 
 
 def geoclip(latlon: Float64Array, similarity: Float64Array) -> Float64Array:

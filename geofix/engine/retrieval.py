@@ -6,20 +6,24 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from geofix.engine.gallery.port import Gallery
+from geofix.engine.gallery.port import Gallery, Space
 from geofix.engine.types import Channel, Degradation, Filter, Float32Array, Neighbour, Query
 from geofix.errors import Unavailable
 
 
 async def nearest(
-    galleries: Sequence[Gallery], vector: Float32Array, k: int, where: Filter
+    galleries: Sequence[Gallery],
+    vector: Float32Array,
+    k: int,
+    where: Filter,
+    space: Space = "image",
 ) -> tuple[tuple[Neighbour, ...], tuple[Degradation, ...]]:
     """The k photos of all galleries most similar to ``vector`` [D], best first.
 
     A gallery that cannot be reached is named instead of searched.
     """
     outcomes = await asyncio.gather(
-        *(gallery.search(vector, k, where) for gallery in galleries), return_exceptions=True
+        *(gallery.search(vector, k, where, space) for gallery in galleries), return_exceptions=True
     )
     found: list[Neighbour] = []
     missing = []

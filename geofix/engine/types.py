@@ -226,6 +226,8 @@ class Proposal:
     calls: tuple[LmmCall, ...] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)
     """How many generations were no candidate, by reason."""
+    read_as_g3: tuple[tuple[float, float], ...] = ()
+    """What ``published.g3_read`` finds in each generation, in the order in which G3 compares."""
     degraded: tuple[Degradation, ...] = ()
     """Why the proposal holds less than was asked for; empty when nothing is missing."""
 
@@ -262,6 +264,24 @@ class GalleryInfo:
     count: int
 
 
+class Rule(StrEnum):
+    """How the position is chosen."""
+
+    GEOFIX = "geofix"
+    """The point of greatest expected score of the whole posterior."""
+    G3 = "g3"
+    """G3's argmax over its generations and the best neighbour, faults included."""
+    G3_CLEAN = "g3-clean"
+    """The same without malformed candidates."""
+    GEOCLIP = "geoclip"
+    """The gallery position most like the photo in location space."""
+
+    @property
+    def asks_every_time(self) -> bool:
+        """Whether the rule asks the language model for every photo, as G3 does."""
+        return self in (Rule.G3, Rule.G3_CLEAN)
+
+
 class Lane(StrEnum):
     """Who waits for an answer: a person, or a batch job that yields to persons."""
 
@@ -282,6 +302,7 @@ class LocateOptions:
     heatmap: bool = True
     candidates: int = 10
     """How many clusters of candidates the answer lists."""
+    rule: Rule = Rule.GEOFIX
     lane: Lane = Lane.INTERACTIVE
     account: str = ""
     """Whose quota and budget pay; never leaves the process."""
@@ -394,6 +415,9 @@ class Prediction:
     """Generations that were no candidate, by reason."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     """Names this answer, to refine it or to say what was true; not to be guessed."""
+    rule: Rule = Rule.GEOFIX
+    """How the position was chosen. The radii and probabilities are the posterior's around it;
+    they are calibrated for ``geofix`` alone."""
 
 
 @dataclass(frozen=True, slots=True)

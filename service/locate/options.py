@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
 )
 
-from geofix.engine.types import Filter, LocateOptions
+from geofix.engine.types import Filter, LocateOptions, Rule
 from geofix.errors import GeofixError, InvalidCoordinate, InvalidOption
 from geofix.geo.cells import polygon_contains
 from geofix.geo.places import country_name
@@ -164,6 +164,14 @@ class Refinement(BaseModel):
             "service's setting.",
         ),
     ] = None
+    rule: Annotated[
+        Rule,
+        Field(
+            description="How the position is chosen: geofix, or as G3 (g3; g3-clean without "
+            "malformed candidates) or GeoCLIP (geoclip) published it, for comparison. Only "
+            "geofix's radii and probabilities are calibrated."
+        ),
+    ] = Rule.GEOFIX
     heatmap: Annotated[bool, Field(description="Whether the answer carries the heat map.")] = True
     candidates: Annotated[
         int, Field(ge=1, le=100, description="How many clusters of candidates are listed.")
@@ -187,6 +195,7 @@ class Refinement(BaseModel):
                 exclude_ids=self.exclude,
                 exclude_contributors=self.exclude_contributor,
             ),
+            rule=self.rule,
             heatmap=self.heatmap,
             candidates=self.candidates,
             budget_s=self.budget_s,

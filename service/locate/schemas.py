@@ -217,6 +217,7 @@ class Answer(BaseModel):
         Literal[False] | Calibration,
         Field(description="False: the probabilities are a first estimate."),
     ]
+    rule: Annotated[types.Rule, Field(description="How the position was chosen.")]
     encoder: str
     galleries: tuple[GalleryVersion, ...]
     photo: PhotoInfo
@@ -247,6 +248,7 @@ class Answer(BaseModel):
             ),
             degraded=_each(Degradation, p.degraded),
             calibrated=Calibration.model_validate(p.calibration) if p.calibration else False,
+            rule=p.rule,
             encoder=p.encoder,
             galleries=_each(GalleryVersion, p.galleries),
             photo=PhotoInfo.model_validate(p.photo),

@@ -187,6 +187,22 @@ def test_every_filter_returns_the_true_top_k(filled: Filled, name: str) -> None:
     filled.runner.run(check())
 
 
+@pytest.mark.parametrize("name", ["all", "circle", "everything at once"])
+def test_places_are_searched_as_photos_are(filled: Filled, name: str) -> None:
+    where = FILTERS[name]
+    placed = [point for point in POINTS if passes(point, where) and point.gps is not None]
+    vector = unit(np.random.default_rng(3).normal(size=512))
+
+    async def check() -> None:
+        found = await filled.gallery.search(vector, 20, where, "gps")
+        likeness = [float(point.gps @ vector) for point in placed if point.gps is not None]
+        expected = sorted(likeness, reverse=True)[:20]
+        assert [n.similarity for n in found] == pytest.approx(expected, abs=1e-5)
+        assert {n.id for n in found} <= {point.id for point in placed}
+
+    filled.runner.run(check())
+
+
 def test_the_filters_leave_few_and_many(filled: Filled) -> None:
     left = {name: sum(passes(point, where) for point in POINTS) for name, where in FILTERS.items()}
     assert left["no such country"] == 0

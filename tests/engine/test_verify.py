@@ -177,6 +177,30 @@ def test_g3_takes_the_greatest_cosine_and_the_first_nan_before_it(
     assert published.g3_clean(rows, similarity).tolist() == list(PARIS)
 
 
+@pytest.mark.parametrize(
+    ("lat", "lon", "has_one"),
+    [
+        (90.0, 0.0, True),
+        (-90.0, 0.0, True),
+        (90.0000001, 0.0, True),
+        (90.0001, 0.0, False),
+        (300.0, 0.0, False),
+        (0.0, 200.0, True),
+        (0.0, 572.0, True),
+        (0.0, 573.0, False),
+        (0.0, -720.0, False),
+        (float("inf"), 0.0, False),
+    ],
+)
+def test_g3_projects_what_proj_projects_in_single_precision(
+    encoder: LocationEncoder, lat: float, lon: float, has_one: bool
+) -> None:
+    rows = np.array([(lat, lon)])
+    assert published.projectable(rows).tolist() == [has_one]
+    similarity = published.g3_similarities(seen(encoder, PARIS), rows, encoder.encode)
+    assert np.isfinite(similarity).tolist() == [has_one]
+
+
 def test_g3_clean_drops_null_island_however_well_it_fits(encoder: LocationEncoder) -> None:
     vector = seen(encoder, (0.0, 0.0))
     rows = np.array([(0.0, 0.0), PARIS])

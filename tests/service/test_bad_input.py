@@ -112,6 +112,8 @@ _BAD = {
     "json-depth": Bad(400, "invalid-request", _json("[" * 100_000), _JSON),
     "no-photo-in-json": Bad(400, "invalid-request", _json('{"options": {}}'), _JSON),
     "number-for-photo": Bad(422, "invalid-option", _json('{"photo": 7}'), _JSON),
+    "unknown-rule": Bad(422, "invalid-option", lambda jpeg: jpeg, query="rule=best"),
+    "rule-without-places": Bad(422, "invalid-option", lambda jpeg: jpeg, query="rule=g3"),
     "unknown-option": Bad(422, "invalid-option", lambda jpeg: jpeg, query="colour=red"),
     "unknown-json-option": Bad(
         422, "invalid-option", _json('{"photo": "PHOTO", "options": {"colour": 1}}'), _JSON

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from geofix.engine.types import Rule
 from geofix.errors import GeofixError, InvalidCoordinate, InvalidOption
 from service.locate.options import Options, from_strings
 from service.locate.schemas import LocateRequest
@@ -27,6 +28,7 @@ def test_options_reach_the_engine() -> None:
             ("radius", "48.85,2.35,25"),
             ("exclude", some_id),
             ("exclude_contributor", "ada"),
+            ("rule", "g3-clean"),
             ("heatmap", "false"),
             ("candidates", "3"),
         ]
@@ -40,6 +42,7 @@ def test_options_reach_the_engine() -> None:
     assert options.filter.circle == (48.85, 2.35, 25.0)
     assert options.filter.exclude_ids == (some_id,)
     assert options.filter.exclude_contributors == ("ada",)
+    assert options.rule is Rule.G3_CLEAN
     assert not options.heatmap
     assert options.candidates == 3
 

@@ -29,7 +29,8 @@ from geofix.engine.gallery.edge_shard import (
     open_shard,
     remove_others,
 )
-from geofix.engine.gallery.records import require_vector
+from geofix.engine.gallery.port import Space
+from geofix.engine.gallery.records import GPS_DIMENSION, require_vector
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 from geofix.errors import GeofixError, InvalidOption
 
@@ -118,17 +119,18 @@ class EdgeGallery:
         found = {str(record.id): record for record in records}
         return [from_record(found[id_]) for id_ in ids if id_ in found]
 
-    async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
+    async def search(
+        self, vector: Float32Array, k: int, where: Filter, space: Space = "image"
+    ) -> list[Neighbour]:
         """The k most similar points that pass the filter, best first.
 
         See ``edge_search`` for when it compares one by one and when it uses the graph.
         """
-        require_vector(vector, self._info.dimension)
+        require_vector(vector, GPS_DIMENSION if space == "gps" else self._info.dimension)
         if k < 1:
             return []
-        return await self._call(
-            lambda shard: search(shard, vector, k, where, self._info.name, self._exact_floats)
-        )
+        name, exact = self._info.name, self._exact_floats
+        return await self._call(lambda shard: search(shard, vector, k, where, name, exact, space))
 
     async def count(self, where: Filter | None = None) -> int:
         """How many points pass the filter."""

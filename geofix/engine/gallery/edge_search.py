@@ -9,6 +9,7 @@ import qdrant_edge as qe
 
 from geofix.engine.gallery.conditions import conditions
 from geofix.engine.gallery.edge_points import conditions_filter, to_neighbour
+from geofix.engine.gallery.port import Space
 from geofix.engine.region import contains
 from geofix.engine.types import Filter, Float32Array, Neighbour
 
@@ -27,6 +28,7 @@ def search(
     where: Filter,
     gallery: str,
     exact_floats: int = EXACT_FLOATS,
+    space: Space = "image",
 ) -> list[Neighbour]:
     """The k most similar points that pass the filter, best first.
 
@@ -34,10 +36,10 @@ def search(
     inside a drawn area; a result of the graph that falls short is searched for again, exactly.
     """
     condition = conditions_filter(conditions(where))
-    query = qe.Query.Nearest(vector.tolist(), using="image")
+    query = qe.Query.Nearest(vector.tolist(), using=space)
     matching = shard.count(qe.CountRequest(exact=False, filter=condition))
     limit = exact_floats if condition is None else _EXACT_FILTERED_FLOATS
-    exact = matching * len(vector) <= limit
+    exact = space == "gps" or matching * len(vector) <= limit  # places have no graph
     wanted = 2 * k if where.draws_area else k
     while True:
         hits = shard.query(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
+
+Space = Literal["image", "gps"]
+"""What is compared: the photos' own vectors, or their places in location space."""
 
 
 class Gallery(Protocol):
@@ -28,10 +31,12 @@ class Gallery(Protocol):
         """The points that exist, in the order asked."""
         ...
 
-    async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
+    async def search(
+        self, vector: Float32Array, k: int, where: Filter, space: Space = "image"
+    ) -> list[Neighbour]:
         """The k most similar points that pass the filter, best first: the true top k.
 
-        Returns fewer than k only when fewer points pass.
+        Returns fewer than k only when fewer points pass, or have a vector in ``space``.
         """
         ...
 

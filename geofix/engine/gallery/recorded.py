@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from geofix.engine.gallery.ledger import Ledger, Upsert
-from geofix.engine.gallery.port import Gallery
+from geofix.engine.gallery.port import Gallery, Space
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 
 _COMPACT_BYTES = 64 * 2**20
@@ -63,9 +63,11 @@ class RecordedGallery:
         """The points that exist, in the order asked."""
         return await self._index.get(ids)
 
-    async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
+    async def search(
+        self, vector: Float32Array, k: int, where: Filter, space: Space = "image"
+    ) -> list[Neighbour]:
         """The k most similar points that pass the filter, best first."""
-        return await self._index.search(vector, k, where)
+        return await self._index.search(vector, k, where, space)
 
     async def count(self, where: Filter | None = None) -> int:
         """How many points pass the filter."""

@@ -368,6 +368,21 @@ def test_only_what_may_pass_is_tried_again(
     assert len(lmm.seen) == attempts
 
 
+def test_generations_are_kept_as_g3_reads_and_orders_them(lmm: Scripted, query: Query) -> None:
+    """By rounds over the prompts, the one without references last; each by G3's reader."""
+
+    def script(e: Exchange) -> None:
+        references = str(e.body["messages"]).count("similarity")
+        e.say(f"{references}.5, 2.25", "48 N, 2 E", '{"latitude": 0.0, "longitude": 0.0}')
+
+    lmm.script = script
+    prompts = [LmmPrompt(references=count, n=3) for count in (0, 5)]
+    first, second, *rest = propose(generator(lmm, prompts), query).read_as_g3
+    assert first[0] > second[0]
+    assert (first[1], second[1]) == (2.25, 2.25)
+    assert rest == [(0.0, 0.0)] * 4
+
+
 def test_a_reset_is_tried_again(lmm: Scripted, query: Query) -> None:
     lmm.script = _at_first(_reset)
     proposal = propose(generator(lmm, [LmmPrompt(n=1)]), query)

@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from cachetools import TTLCache
 
@@ -27,6 +28,7 @@ from geofix.engine.generators.lmm.questions import (
 from geofix.engine.generators.lmm.reading import Guess, Rejection, read
 from geofix.engine.generators.lmm.spending import Accounts, Amount, Means, Prices, Purse
 from geofix.engine.generators.lmm.votes import candidates
+from geofix.engine.published import g3_read
 from geofix.engine.types import Channel, Degradation, LmmCall, Proposal, Query
 from geofix.errors import InvalidOption
 from geofix.settings import Settings
@@ -41,18 +43,26 @@ Tell = Callable[[LmmCall], None]
 """Is told of every call when it is over, whatever becomes of the answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """One generation: as Geofix reads it, and as G3 does."""
+
+    reading: Reading
+    as_g3: tuple[float, float]
+
+
 @dataclass(slots=True)
 class _Sample:
     """What one question brought."""
 
     question: Question
-    readings: list[Reading] = field(default_factory=list)
+    heard: list[_Heard] = field(default_factory=list)
     calls: list[LmmCall] = field(default_factory=list)
     failures: list[Outcome] = field(default_factory=list)
 
     @property
     def missing(self) -> int:
-        return self.question.prompt.n - len(self.readings)
+        return self.question.prompt.n - len(self.heard)
 
 
 class LmmGenerator:
@@ -91,7 +101,7 @@ class LmmGenerator:
                 settings.lmm_key_max_cost_usd,
             )
         )
-        self._cache: TTLCache[str, tuple[Reading, ...]] = TTLCache(
+        self._cache: TTLCache[str, tuple[_Heard, ...]] = TTLCache(
             maxsize=settings.lmm_cache_size, ttl=settings.lmm_cache_ttl_s
         )
         self._secret = secrets.token_bytes(32)
@@ -169,16 +179,16 @@ class LmmGenerator:
         key = self._cache_key(question, query)
         cached = self._cache.get(key)
         if cached is not None:
-            sample.readings += cached
+            sample.heard += cached
             self._asker.note(sample.calls, question, Outcome.CACHED, len(cached))
             return sample
         if self._asker.takes_n or self.breaker.state is not State.CLOSED:
             await self._ask(sample, sample.missing, means)
         if not sample.failures and sample.missing:
             await asyncio.gather(*(self._ask(sample, 1, means) for _ in range(sample.missing)))
-        useful = any(isinstance(reading, Guess) for reading in sample.readings)
+        useful = any(isinstance(one.reading, Guess) for one in sample.heard)
         if useful and not sample.missing and self._settings.lmm_cache_size:
-            self._cache[key] = tuple(sample.readings)
+            self._cache[key] = tuple(sample.heard)
         return sample
 
     async def _ask(self, sample: _Sample, n: int, means: Means) -> None:
@@ -196,17 +206,20 @@ class LmmGenerator:
                 sample.failures.append(reply.outcome)
                 healthy = False if reply.outcome.blames_endpoint else None
                 return
-            readings = await asyncio.to_thread(self._read, reply.generations)
-            sample.readings += readings
-            healthy = not all(reading in _UNUSABLE for reading in readings)
+            heard = await asyncio.to_thread(self._read, reply.generations)
+            sample.heard += heard
+            healthy = not all(one.reading in _UNUSABLE for one in heard)
         finally:
             self.breaker.settle(permit, healthy)
 
-    def _read(self, generations: Sequence[Generation]) -> list[Reading]:
+    def _read(self, generations: Sequence[Generation]) -> list[_Heard]:
         return [
-            Rejection.REFUSAL
-            if generation.refused
-            else read(generation.text, finished=generation.finished, atlas=self._atlas)
+            _Heard(
+                Rejection.REFUSAL
+                if generation.refused
+                else read(generation.text, finished=generation.finished, atlas=self._atlas),
+                g3_read(generation.text),
+            )
             for generation in generations
         ]
 
@@ -226,11 +239,11 @@ class LmmGenerator:
         rejected: Counter[str] = Counter()
         for sample in samples:
             source = f"lmm:{self._settings.lmm_model}:{sample.question.prompt.name}"
-            for i, reading in enumerate(sample.readings):
-                if isinstance(reading, Guess):
-                    guesses.append((f"{source}:{i}", reading))
+            for i, one in enumerate(sample.heard):
+                if isinstance(one.reading, Guess):
+                    guesses.append((f"{source}:{i}", one.reading))
                 else:
-                    rejected[reading.value] += 1
+                    rejected[one.reading.value] += 1
         causes = [failure.cause for sample in samples for failure in sample.failures]
         if not guesses and not causes:
             causes = ["failed"]  # it answered, and nothing of it can be used
@@ -239,8 +252,19 @@ class LmmGenerator:
             candidates=candidates(guesses, len(guesses) + rejected.total()),
             calls=tuple(call for sample in samples for call in sample.calls),
             rejected=dict(rejected),
+            read_as_g3=_in_g3s_order(samples),
             degraded=tuple(Degradation(Channel.LMM, cause) for cause in dict.fromkeys(causes)),
         )
+
+
+def _in_g3s_order(samples: Sequence[_Sample]) -> tuple[tuple[float, float], ...]:
+    """G3 compares the first generation of each prompt, then the second of each, and so on.
+
+    The prompt without references comes last.
+    """
+    ordered = sorted(samples, key=lambda sample: not sample.question.prompt.references)
+    rounds = zip_longest(*(sample.heard for sample in ordered))
+    return tuple(one.as_g3 for each in rounds for one in each if one is not None)
 
 
 def _check(settings: Settings) -> None:
