@@ -65,6 +65,7 @@ def coarsened(answer: Answer, cap_km: float | None) -> Answer:
         evidence=Evidence(neighbours=(), text=(), attributes=answer.evidence.attributes),
         degraded=answer.degraded,
         calibrated=answer.calibrated,
+        rule=answer.rule,
         encoder=answer.encoder,
         galleries=answer.galleries,
         photo=answer.photo,

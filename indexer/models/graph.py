@@ -62,8 +62,10 @@ def save(model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
 def _name_outputs(model: onnx.ModelProto, names: Sequence[str]) -> None:
     """Give the outputs their names; the exporter would not see that an inner value has one."""
     new = {name: f"{name}.inner" for name in names} | {OUTPUT + name: name for name in names}
-    for value in (*model.graph.output, *model.graph.initializer):
-        value.name = new.get(value.name, value.name)
+    for output in model.graph.output:
+        output.name = new.get(output.name, output.name)
+    for weight in model.graph.initializer:
+        weight.name = new.get(weight.name, weight.name)
     for node in model.graph.node:
         for values in (node.input, node.output):
             values[:] = [new.get(value, value) for value in values]
