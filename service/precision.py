@@ -26,7 +26,9 @@ _LONGEST_DIAGONAL = 2.438654594434021
 """Of S2's cells, times 2^-level and the Earth's radius (S2's metrics, quadratic projection)."""
 _STEP = 0.05
 """Of the probabilities that a capped answer tells."""
-_HARMLESS = frozenset({"neighbours", "generators", "heatmap", "candidates", "keep"})
+_HARMLESS = frozenset(
+    {"neighbours", "generators", "rule", "budget_s", "heatmap", "candidates", "keep"}
+)
 """Options that choose neither what is searched nor where; a new one must be put here to be used."""
 
 

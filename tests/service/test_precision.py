@@ -125,6 +125,7 @@ def test_options_that_choose_what_is_searched_are_refused(option: str) -> None:
 
 def test_every_option_is_either_harmless_or_refused() -> None:
     harmless = {"neighbours": "9", "generators": "none", "heatmap": "no", "candidates": "50"}
+    harmless |= {"rule": "g3", "budget_s": "5"}
     check(from_strings([*harmless.items(), ("keep", "yes")]), 25.0)
     check(Options(gallery=(), country=()), 25.0)
     assert {*Options.model_fields} == {*_CHOOSING, *harmless, "keep"}
