@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from geofix.engine.locate import Locator
 from geofix.errors import Forbidden, PrecisionCapped, QuotaExceeded, Unauthenticated
+from geofix.observability.metrics import EngineMetrics
 from geofix.settings import Settings, settings
 from service import problems, running
 from service.auth import access
@@ -110,7 +111,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     Raises DataDirectoryBusy when another process owns it, ModelUnavailable for a bad model.
     """
     config: Settings = app.state.settings
-    locator = await Locator.open(config, role="service")
+    locator = await Locator.open(config, role="service", watch=EngineMetrics())
     locator.announce(_address(config))
     running.attach(app, locator)
     try:

@@ -17,9 +17,14 @@ def attach(app: FastAPI, locator: Locator | None) -> None:
     app.state.locator = locator
 
 
+def opened(app: FastAPI) -> Locator | None:
+    """The engine, ready or not; None before it is opened and after it is closed."""
+    return cast("Locator | None", app.state.locator)
+
+
 def locator_of(request: Request) -> Locator:
     """The service's engine. Raises Unavailable before it is up and while it goes down."""
-    locator = cast("Locator | None", request.app.state.locator)
+    locator = opened(request.app)
     if locator is None or not locator.ready:
         raise Unavailable("The model is not loaded. Try again in a few seconds.", retry_after_s=2)
     return locator

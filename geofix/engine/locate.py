@@ -18,6 +18,7 @@ from geofix.engine.gallery.port import Gallery
 from geofix.engine.generators import router
 from geofix.engine.generators.attributes import AttributesGenerator, attribute_table
 from geofix.engine.generators.lmm import LmmGenerator
+from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.port import Generator
 from geofix.engine.generators.text import TextGenerator
 from geofix.engine.kept import NEED_PHOTO, Kept, Sight
@@ -37,6 +38,7 @@ from geofix.engine.types import (
     Query,
     Rule,
 )
+from geofix.engine.watching import Watcher
 from geofix.errors import Conflict, InvalidOption
 from geofix.geo.places import reverse
 from geofix.settings import Settings
@@ -56,6 +58,7 @@ class Locator:
         directory: DataDirectory,
         generators: Sequence[Generator],
         settings: Settings,
+        watch: Watcher | None = None,
     ) -> None:
         self.encoder = encoder
         self.galleries = Galleries(directory)
@@ -64,11 +67,14 @@ class Locator:
         self._generators = {str(g.channel): g for g in generators}
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
         self._settings = settings
+        self._watch = watch or Watcher()
         self._expected = Expectation()
         self._kept = Kept(seconds=settings.keep_s, memory_bytes=settings.keep_bytes)
 
     @classmethod
-    async def open(cls, settings: Settings, *, role: str = "cli") -> Locator:
+    async def open(
+        cls, settings: Settings, *, role: str = "cli", watch: Watcher | None = None
+    ) -> Locator:
         """An engine over the data directory of the settings.
 
         With the role ``service`` it owns the directory at once and warms up; a command owns it
@@ -85,9 +91,9 @@ class Locator:
                 TextGenerator(settings.text_budget_s),
                 AttributesGenerator(settings.attributes_budget_s),
             ]
-            if (lmm := LmmGenerator.from_settings(settings)) is not None:
+            if (lmm := LmmGenerator.from_settings(settings, watch=watch)) is not None:
                 generators.append(lmm)
-            locator = cls(encoder, directory, generators, settings)
+            locator = cls(encoder, directory, generators, settings, watch)
             if role == "service":
                 await asyncio.to_thread(locator.warm_up)
         except BaseException:
@@ -100,6 +106,11 @@ class Locator:
     def encoder_name(self) -> str:
         """Name of the model that turns photos into vectors."""
         return self.encoder.name
+
+    @property
+    def lmm_circuit(self) -> State | None:
+        """What the next call of the language model will meet; None without one."""
+        return None if self._lmm is None else self._lmm.breaker.state
 
     @cached_property
     def location_encoder(self) -> LocationEncoder:
@@ -130,7 +141,7 @@ class Locator:
         make no sense together, NotFound for a gallery that is not there. A generator or gallery
         that fails is named in ``Prediction.degraded`` instead.
         """
-        clock = Stopwatch(observe)
+        clock = Stopwatch(self._watch.stage, observe)
         deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
         generators = self._chosen(options)
         photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
@@ -144,6 +155,8 @@ class Locator:
         if self._lmm is not None and self._lmm in generators:
             found = await self._ask(self._lmm, found, options, clock)
         prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+        for degradation in prediction.degraded:
+            self._watch.degraded(degradation)
         if options.keep:
             sight = Sight.of(photo, query.embedding, generators, found.proposals, prediction)
             self._kept.put(prediction.id, options.account, sight)
@@ -155,7 +168,7 @@ class Locator:
         Raises NotFound for an id under which nothing is kept for this account, and InvalidOption
         also for a generator that needs the photo and was not asked while it was there.
         """
-        clock = Stopwatch()
+        clock = Stopwatch(self._watch.stage)
         generators = self._chosen(options)
         sight = self._kept.get(answer_id, options.account)
         recalled, degraded = sight.recall(generators, by_name="auto" not in options.generators)

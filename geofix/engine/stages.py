@@ -19,11 +19,11 @@ _Detail = Callable[[_T], Mapping[str, object]]
 
 
 class Stopwatch:
-    """Times the stages of one locate and tells an observer as each ends."""
+    """Times the stages of one locate and tells observers as each ends."""
 
-    def __init__(self, observe: Observer | None = None) -> None:
+    def __init__(self, *observers: Observer | None) -> None:
         self.timings_ms: dict[str, float] = {}
-        self._observe = observe
+        self._observers = [observe for observe in observers if observe is not None]
         self._started = time.perf_counter()
 
     async def stage(self, name: str, work: Awaitable[_T], detail: _Detail[_T] | None = None) -> _T:
@@ -40,8 +40,8 @@ class Stopwatch:
         """
         ms = (time.perf_counter() - started) * 1000.0
         self.timings_ms[name] = self.timings_ms.get(name, 0.0) + ms
-        if self._observe is not None:
-            self._observe(StageEvent(name, ms, detail))
+        for observe in self._observers:
+            observe(StageEvent(name, ms, detail))
 
     def total(self) -> dict[str, float]:
         """Every stage in ms, and the time since the start as ``total``."""

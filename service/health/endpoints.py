@@ -1,10 +1,13 @@
-"""GET /healthz and /readyz: for whoever starts, stops and balances the service."""
+"""GET /healthz, /readyz and /metrics: for whoever starts, balances and watches the service."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 from geofix.errors import Unavailable
+from geofix.observability import metrics
+from service import running
 from service.health.schemas import Alive, Ready
 from service.problems import responses
 from service.running import locator_of
@@ -27,3 +30,23 @@ async def healthz() -> Alive:
 async def readyz(request: Request) -> Ready:
     """503 until the model is warm and the galleries are open, and while shutting down."""
     return Ready(encoder=locator_of(request).encoder_name)
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="What it has done, for Prometheus",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus' text format, or OpenMetrics where `Accept` asks for it.",
+            "content": {kind: {"schema": {"type": "string"}} for kind in metrics.FORMATS},
+        }
+    },
+)
+async def metrics_(request: Request) -> Response:
+    """Counters since the process began; answers while the service is not ready, too."""
+    locator = running.opened(request.app)
+    metrics.set_breaker(None if locator is None else locator.lmm_circuit)
+    text, content_type = metrics.exposition(request.headers.get("accept", ""))
+    return Response(text, media_type=content_type)

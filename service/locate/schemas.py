@@ -151,6 +151,30 @@ class Evidence(_Part):
     attributes: tuple[Attribute, ...]
 
 
+class Call(_Part):
+    """One call of a language model, or the reason why it was not made."""
+
+    model: str
+    prompt: Annotated[str, Field(description="Name of the prompt in the ensemble.")]
+    outcome: Annotated[
+        str,
+        Field(
+            description="ok, cached, timeout, unreachable, rate-limited, server-error, "
+            "unauthorized, not-found, bad-request, garbage, circuit-open or over-budget."
+        ),
+    ]
+    generations: int
+    latency_ms: Annotated[FiniteFloat, Field(ge=0)]
+    tokens_in: int
+    tokens_out: int
+    cost_usd: Annotated[
+        FiniteFloat, Field(ge=0, description="From the configured prices; 0 without any.")
+    ]
+    estimated: Annotated[
+        bool, Field(description="Tokens and cost are an upper bound: the server did not tell.")
+    ]
+
+
 class Degradation(_Part):
     """A channel that should have helped and could not."""
 
@@ -222,6 +246,14 @@ class Answer(BaseModel):
     galleries: tuple[GalleryVersion, ...]
     photo: PhotoInfo
     timings_ms: dict[str, Kilometres]
+    calls: Annotated[
+        tuple[Call, ...],
+        Field(description="Every call of a language model for this answer, and what it cost."),
+    ] = ()
+    rejected: Annotated[
+        dict[str, int],
+        Field(description="Generations of the language model that were no candidate, by cause."),
+    ] = {}
 
     @classmethod
     def of(cls, prediction: Prediction) -> Self:
@@ -253,6 +285,8 @@ class Answer(BaseModel):
             galleries=_each(GalleryVersion, p.galleries),
             photo=PhotoInfo.model_validate(p.photo),
             timings_ms={stage: round(ms, 2) for stage, ms in p.timings_ms.items()},
+            calls=_each(Call, p.calls),
+            rejected=dict(p.rejected),
         )
 
 

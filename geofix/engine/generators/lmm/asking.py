@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import tenacity
@@ -17,6 +16,7 @@ from geofix.engine.generators.lmm.outcome import CallFailed, Outcome
 from geofix.engine.generators.lmm.questions import Question, text_tokens
 from geofix.engine.generators.lmm.spending import Amount, Means, Prices, reserve
 from geofix.engine.types import LmmCall
+from geofix.engine.watching import Watcher
 from geofix.settings import Settings
 
 _FIRST_PAUSE_S = 0.25
@@ -48,11 +48,9 @@ class Reply:
 class Asker:
     """Retries, pays and records; remembers what the server does not take."""
 
-    def __init__(
-        self, endpoint: Endpoint, settings: Settings, tell: Callable[[LmmCall], None]
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, settings: Settings, watch: Watcher) -> None:
         self._endpoint = endpoint
-        self._tell = tell
+        self._watch = watch
         self._model = settings.lmm_model
         self._retries = settings.lmm_retries
         self._max_output_tokens = settings.lmm_max_output_tokens
@@ -73,7 +71,7 @@ class Asker:
         latency_ms: float = 0.0,
         usage: Usage = NOTHING,
     ) -> None:
-        """Record a call, or why there was none, and tell whoever counts them."""
+        """Record a call, or why there was none."""
         call = LmmCall(
             model=self._model,
             prompt=question.prompt.name,
@@ -86,7 +84,7 @@ class Asker:
             estimated=usage.estimated,
         )
         calls.append(call)
-        self._tell(call)
+        self._watch.call(call)
 
     async def ask(self, question: Question, n: int, means: Means) -> Reply:
         """Ask for n generations; fewer may come, and never later than the deadline."""

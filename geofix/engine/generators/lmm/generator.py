@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -30,6 +30,7 @@ from geofix.engine.generators.lmm.spending import Accounts, Amount, Means, Price
 from geofix.engine.generators.lmm.votes import candidates
 from geofix.engine.published import g3_read
 from geofix.engine.types import Channel, Degradation, LmmCall, Proposal, Query
+from geofix.engine.watching import Watcher
 from geofix.errors import InvalidOption
 from geofix.settings import Settings
 
@@ -39,8 +40,6 @@ _UNUSABLE = (Rejection.EMPTY, Rejection.NO_COORDINATES, Rejection.UNFINISHED)
 """An endpoint that says nothing but these is no better than a broken one."""
 
 Reading = Guess | Rejection
-Tell = Callable[[LmmCall], None]
-"""Is told of every call when it is over, whatever becomes of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class LmmGenerator:
         self,
         settings: Settings,
         thumbnails: Thumbnails | None = None,
-        tell: Tell = lambda _: None,
+        watch: Watcher | None = None,
     ) -> None:
         """Take the settings' endpoint; opens no socket.
 
@@ -90,8 +89,9 @@ class LmmGenerator:
 
         self.breaker = Breaker(settings.lmm_breaker_failures, settings.lmm_breaker_reset_s)
         self._settings = settings
+        self._watch = watch or Watcher()
         self._endpoint = Endpoint(settings)
-        self._asker = Asker(self._endpoint, settings, tell)
+        self._asker = Asker(self._endpoint, settings, self._watch)
         self._thumbnails = thumbnails if settings.lmm_thumbnails else None
         self._atlas = Atlas()
         self._accounts = Accounts(
@@ -111,12 +111,12 @@ class LmmGenerator:
         cls,
         settings: Settings,
         thumbnails: Thumbnails | None = None,
-        tell: Tell = lambda _: None,
+        watch: Watcher | None = None,
     ) -> LmmGenerator | None:
         """The configured generator; None, and no SDK imported, when no model is configured."""
         if not (settings.lmm_configured or settings.lmm_base_url):
             return None
-        return cls(settings, thumbnails, tell)
+        return cls(settings, thumbnails, watch)
 
     @property
     def channel(self) -> Channel:
@@ -244,6 +244,7 @@ class LmmGenerator:
                     guesses.append((f"{source}:{i}", one.reading))
                 else:
                     rejected[one.reading.value] += 1
+        self._watch.rejected(rejected)
         causes = [failure.cause for sample in samples for failure in sample.failures]
         if not guesses and not causes:
             causes = ["failed"]  # it answered, and nothing of it can be used

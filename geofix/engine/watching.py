@@ -1,0 +1,26 @@
+"""Whoever wants to know what the engine does: metrics, in the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from geofix.engine.types import Degradation, LmmCall, StageEvent
+
+
+class Watcher:
+    """Is told what happens as it happens; this one does nothing with it.
+
+    Called on the event loop: a method must neither wait nor raise.
+    """
+
+    def stage(self, event: StageEvent) -> None:
+        """A stage of an answer has finished."""
+
+    def call(self, call: LmmCall) -> None:
+        """A language model was called, or was not for the reason it names."""
+
+    def rejected(self, generations: Mapping[str, int]) -> None:
+        """So many generations of an answer were no candidates, by cause."""
+
+    def degraded(self, degradation: Degradation) -> None:
+        """An answer lacks a channel."""

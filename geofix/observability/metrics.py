@@ -1,0 +1,145 @@
+"""The metrics of this process: every one is declared here, and exposed by ``exposition``.
+
+Names follow Prometheus: a prefix, the base unit, ``_total`` for what only grows. A label takes
+values from a fixed list only, so that nobody's input makes new series; each series is there from
+the start, so that a rate over it is never missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import choose_encoder
+
+from geofix.engine.generators.lmm.breaker import State
+from geofix.engine.generators.lmm.outcome import Outcome
+from geofix.engine.generators.lmm.reading import Rejection
+from geofix.engine.types import Channel, Degradation, LmmCall, StageEvent
+from geofix.engine.watching import Watcher
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+FORMATS = ("text/plain", "application/openmetrics-text")
+STAGES = ("decode", "enlarge", "encode", "search", "text", "attributes", "lmm", "posterior")
+CAUSES = ("timeout", "failed", "unavailable", "over-budget")
+_OTHER = "other"
+"""In place of a value that no list holds."""
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
+
+STAGE_SECONDS = Histogram(
+    "geofix_stage_duration_seconds",
+    "Time of one stage of an answer.",
+    ["stage"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+DEGRADED = Counter(
+    "geofix_degraded_total",
+    "Channels that answers lack, by cause.",
+    ["channel", "cause"],
+    registry=REGISTRY,
+)
+LMM_CALLS = Counter(
+    "geofix_lmm_calls_total",
+    "Calls of the language model by outcome, those among them that were not made.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+LMM_SECONDS = Histogram(
+    "geofix_lmm_call_duration_seconds",
+    "Time of one call that was made.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+LMM_TOKENS = Counter(
+    "geofix_lmm_tokens_total",
+    "Tokens of the language model; our upper bound where the server does not tell.",
+    ["direction"],
+    registry=REGISTRY,
+)
+LMM_COST = Counter(
+    "geofix_lmm_cost_usd_total",
+    "What the language model cost in US dollars, at the configured prices.",
+    registry=REGISTRY,
+)
+LMM_REJECTED = Counter(
+    "geofix_lmm_rejected_generations_total",
+    "Generations that were no candidate, by cause.",
+    ["cause"],
+    registry=REGISTRY,
+)
+LMM_BREAKER = Gauge(
+    "geofix_lmm_breaker_state",
+    "1 for the state in which the circuit breaker is; no state without a language model.",
+    ["state"],
+    registry=REGISTRY,
+)
+
+
+class EngineMetrics(Watcher):
+    """Counts what the engine tells."""
+
+    def stage(self, event: StageEvent) -> None:
+        STAGE_SECONDS.labels(_known(event.stage, STAGES)).observe(event.ms / 1000.0)
+
+    def call(self, call: LmmCall) -> None:
+        LMM_CALLS.labels(_known(call.outcome, Outcome)).inc()
+        if call.latency_ms > 0.0:
+            LMM_SECONDS.observe(call.latency_ms / 1000.0)
+        LMM_TOKENS.labels("in").inc(call.tokens_in)
+        LMM_TOKENS.labels("out").inc(call.tokens_out)
+        LMM_COST.inc(call.cost_usd)
+
+    def rejected(self, generations: Mapping[str, int]) -> None:
+        for cause, count in generations.items():
+            LMM_REJECTED.labels(_known(cause, Rejection)).inc(count)
+
+    def degraded(self, degradation: Degradation) -> None:
+        channel = _known(degradation.channel, Channel)
+        DEGRADED.labels(channel, _known(degradation.cause, CAUSES)).inc()
+
+
+def set_breaker(state: State | None) -> None:
+    """Show the state of the circuit breaker; None where there is no language model."""
+    LMM_BREAKER.clear()
+    if state is not None:
+        for one in State:
+            LMM_BREAKER.labels(one).set(one is state)
+
+
+def exposition(accept: str = "") -> tuple[bytes, str]:
+    """Every metric as text, with its content type, in the format that ``Accept`` prefers."""
+    encode, content_type = choose_encoder(accept)
+    return encode(REGISTRY), content_type
+
+
+def _known(value: str, values: Iterable[str]) -> str:
+    return next((str(known) for known in values if known == value), _OTHER)
+
+
+def _begin() -> None:
+    """Have the series that alerts look at, before anything happens."""
+    for outcome in Outcome:
+        LMM_CALLS.labels(outcome)
+    for direction in ("in", "out"):
+        LMM_TOKENS.labels(direction)
+    for rejection in Rejection:
+        LMM_REJECTED.labels(rejection)
+    for channel in Channel:
+        for cause in CAUSES:
+            DEGRADED.labels(channel, cause)
+    for stage in STAGES:
+        STAGE_SECONDS.labels(stage)
+
+
+_begin()
