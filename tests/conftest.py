@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -41,23 +46,48 @@ from service.locate.schemas import Answer
 Answering = Callable[..., Answer]
 """Makes an answer: ``answering(lat, lon, radius_km=300, photos=71, abstains=False)``."""
 
+PARIS = '{"country": "FR", "latitude": 48.8566, "longitude": 2.3522, "confidence": 0.9}'
 _READY_S = 60.0
 _HOSTILE = '</script><img src=x onerror="alert(1)">[bold]\x1b[31m{{data}}'
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_settings() -> Iterator[None]:
+    """No test sees what the person who runs it has configured."""
+    with pytest.MonkeyPatch.context() as changed:
+        for name in list(os.environ):
+            if name.startswith(("GEOFIX_", "OPENAI_")) and not name.startswith("GEOFIX_TEST_"):
+                changed.delenv(name)
+        yield
+
+
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(_own_settings: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of the service, and of commands on the same data directory."""
     folder = tmp_path_factory.mktemp("service")
     return {**os.environ, "GEOFIX_DATA_DIR": str(folder / "data")}
 
 
 @pytest.fixture(scope="session")
+def serving(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Mapping[str, str]], AbstractContextManager[subprocess.Popen[bytes]]]:
+    """``with serving(environment):`` a service of one's own runs, and ends without a traceback."""
+    return lambda environment: _serving(environment, tmp_path_factory.mktemp("log") / "stderr.txt")
+
+
+@pytest.fixture(scope="session")
 def service(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    environment: dict[str, str],
+    serving: Callable[[Mapping[str, str]], AbstractContextManager[subprocess.Popen[bytes]]],
 ) -> Iterator[subprocess.Popen[bytes]]:
     """``geofix serve`` on a free port, with a data directory of its own, ready."""
-    log = tmp_path_factory.mktemp("log") / "stderr.txt"
+    with serving(environment) as process:
+        yield process
+
+
+@contextmanager
+def _serving(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "geofix.cli.main", "serve", "--port", "0"],
@@ -110,6 +140,15 @@ def jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
+
+
+@pytest.fixture
+def lmm() -> Iterator[Scripted]:
+    """A language model's endpoint that answers Paris until it is given another script."""
+    server = Scripted()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -232,3 +271,115 @@ def _await_address(process: subprocess.Popen[bytes], log: Path) -> None:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One request to the scripted server, with what a script needs to answer it."""
+
+    protocol_version = "HTTP/1.1"
+    server: Scripted
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        self.body: dict[str, object] = json.loads(raw)
+        with self.server.lock:
+            self.server.seen.append(self.body)
+            self.server.authorizations.append(self.headers["Authorization"])
+        try:
+            self.server.script(self)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    @property
+    def n(self) -> int:
+        n = self.body.get("n", 1)
+        assert isinstance(n, int)
+        return n
+
+    def reply(
+        self, body: bytes, status: int = 200, kind: str = "application/json", **headers: str
+    ) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def complain(self, status: int, message: str, **headers: str) -> None:
+        self.reply(json.dumps({"error": {"message": message}}).encode(), status, **headers)
+
+    def say(
+        self, *texts: str, usage: Mapping[str, object] | None = None, **message: object
+    ) -> None:
+        """The polite answer: as many choices as texts."""
+        choices = [
+            {"finish_reason": "stop", "message": {"role": "assistant", "content": t, **message}}
+            for t in texts
+        ]
+        usage = usage or {"prompt_tokens": 1000, "completion_tokens": 50 * len(texts)}
+        self.reply(json.dumps({"choices": choices, "usage": usage}).encode())
+
+    def hang(self, seconds: float) -> None:
+        self.server.stopping.wait(seconds)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on stderr."""
+
+
+class Scripted(ThreadingHTTPServer):
+    """A chat-completions server that does what its script says."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Exchange)
+        self.script: Callable[[Exchange], None] = lambda e: e.say(*[PARIS] * e.n)
+        self.seen: list[dict[str, object]] = []
+        self.authorizations: list[str] = []
+        self.connections: list[socket.socket] = []
+        """All that were accepted, whether anything was said on them or not."""
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Answer; on the same port as before, where it was stopped."""
+        if self.stopping.is_set():
+            self.stopping.clear()
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            self.server_bind()
+            self.server_activate()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Be dead: nobody listens any more."""
+        if self._thread is not None:
+            self.stopping.set()
+            self.shutdown()
+            self.server_close()
+            for connection in self.connections:
+                with suppress(OSError):  # most are closed
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._thread.join()
+            self._thread = None
+
+    @property
+    def accepted(self) -> int:
+        """How many connections were opened so far."""
+        return len(self.connections)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        connection = super().get_request()
+        self.connections.append(connection[0])
+        return connection
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is part of the test."""

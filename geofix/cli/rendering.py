@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -212,4 +213,19 @@ def _timings(answer: Answer) -> RenderableType:
         Text("\nMade with", style="bold"),
         Text(f"encoder {answer.encoder}; gallery {galleries or 'none'}"),
         Text(stages),
+        *([Text(_language_model(answer))] if answer.calls else []),
     )
+
+
+def _language_model(answer: Answer) -> str:
+    """What the language model was asked and what that cost."""
+    made = _counts(Counter(call.outcome for call in answer.calls))
+    tokens = sum(call.tokens_in + call.tokens_out for call in answer.calls)
+    cost = sum(call.cost_usd for call in answer.calls)
+    bound = "at most " if any(call.estimated for call in answer.calls) else ""
+    useless = f"; of no use: {_counts(answer.rejected)}" if answer.rejected else ""
+    return f"language model: {made}; {bound}{tokens} tokens, ${cost:.4f}{useless}"
+
+
+def _counts(counted: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counted.items())

@@ -9,8 +9,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,96 +22,11 @@ from geofix.engine.generators.lmm.endpoint import MAX_BODY_BYTES
 from geofix.engine.types import Embedding, Filter, Neighbour, Photo, Proposal, Query
 from geofix.settings import LmmPrompt, Settings
 
-Json = Mapping[str, object]
+if TYPE_CHECKING:
+    from tests.conftest import Exchange, Scripted
+
 PARIS = '{"country": "FR", "latitude": 48.8566, "longitude": 2.3522, "confidence": 0.9}'
 KEY = "sk-test-0123456789"
-
-
-class Exchange(BaseHTTPRequestHandler):
-    """One request to the scripted server, with what a script needs to answer it."""
-
-    protocol_version = "HTTP/1.1"
-    server: Scripted
-
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["Content-Length"]))
-        self.body: dict[str, object] = json.loads(raw)
-        with self.server.lock:
-            self.server.seen.append(self.body)
-            self.server.authorizations.append(self.headers["Authorization"])
-        try:
-            self.server.script(self)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-
-    @property
-    def n(self) -> int:
-        n = self.body.get("n", 1)
-        assert isinstance(n, int)
-        return n
-
-    def reply(
-        self, body: bytes, status: int = 200, kind: str = "application/json", **headers: str
-    ) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def complain(self, status: int, message: str, **headers: str) -> None:
-        self.reply(json.dumps({"error": {"message": message}}).encode(), status, **headers)
-
-    def say(self, *texts: str, usage: Json | None = None, **message: object) -> None:
-        """The polite answer: as many choices as texts."""
-        choices = [
-            {"finish_reason": "stop", "message": {"role": "assistant", "content": t, **message}}
-            for t in texts
-        ]
-        usage = usage or {"prompt_tokens": 1000, "completion_tokens": 50 * len(texts)}
-        self.reply(json.dumps({"choices": choices, "usage": usage}).encode())
-
-    def hang(self, seconds: float) -> None:
-        self.server.stopping.wait(seconds)
-        self.close_connection = True
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing on stderr."""
-
-
-class Scripted(ThreadingHTTPServer):
-    """A chat-completions server that does what its script says."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Exchange)
-        self.script: Callable[[Exchange], None] = lambda e: e.say(*[PARIS] * e.n)
-        self.seen: list[dict[str, object]] = []
-        self.authorizations: list[str] = []
-        self.stopping = threading.Event()
-        self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is part of the test."""
-
-
-@pytest.fixture
-def lmm() -> Iterator[Scripted]:
-    server = Scripted()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.stopping.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -220,7 +135,7 @@ def _bad_chunks(e: Exchange) -> None:
     e.close_connection = True
 
 
-Script = Callable[[Exchange], None]
+Script = Callable[["Exchange"], None]
 MISBEHAVIOURS: dict[str, tuple[Script, str, str]] = {
     "never answers": (lambda e: e.hang(60), "timeout", "timeout"),
     "answers after 30 s": (_late, "timeout", "timeout"),
@@ -433,17 +348,11 @@ def test_the_breaker_opens_and_closes(kind: str, lmm: Scripted, query: Query) ->
 
 
 def test_the_breaker_closes_when_a_dead_server_returns(lmm: Scripted, query: Query) -> None:
-    lost = Scripted()
-    url, port = lost.url, lost.server_address[1]
-    lost.server_close()
-    asked = _open_circuit(url, query)
+    lmm.stop()
+    asked = _open_circuit(lmm.url, query)
     time.sleep(1.0)
-    with Scripted(port) as returned:
-        thread = threading.Thread(target=returned.serve_forever, args=(0.01,))
-        thread.start()
-        proposal = propose(asked, query)
-        returned.shutdown()
-        thread.join()
+    lmm.start()
+    proposal = propose(asked, query)
     assert proposal.degraded == ()
     assert _state(asked.breaker) is State.CLOSED
 
