@@ -159,6 +159,12 @@ class Settings(BaseSettings):
     feedback_answers: Annotated[int, Field(ge=1)] = Field(
         default=50_000, description="Answers whose truth can be told; older ones are forgotten."
     )
+    page_tiles: str = Field(
+        default="",
+        description="Map tiles of the web page, https://…/{z}/{x}/{y}.png or a raster .pmtiles; "
+        "empty = the coastlines and borders that are built in.",
+    )
+    page_tiles_attribution: str = Field(default="", description="Credit shown for them.")
 
     lmm_base_url: str = Field(
         default="",

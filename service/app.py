@@ -29,6 +29,7 @@ from service.limits import BodyLimit
 from service.locate.endpoints import router as locate_router
 from service.locate.options import Refinement
 from service.locate.schemas import LocateRequest
+from service.page.endpoints import router as page_router
 from service.problems import Problem
 from service.request_id import RequestId
 
@@ -97,7 +98,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
                 Unauthenticated, Forbidden, PrecisionCapped, QuotaExceeded
             ),
         )
-    app.include_router(health_router)
+    for router in (health_router, page_router):
+        app.include_router(router)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)
     app.add_middleware(RequestId)

@@ -135,6 +135,10 @@ class Gazetteer:
         arc = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
         return np.asarray(arc, dtype=np.float64)
 
+    def positions(self, rows: slice) -> Float64Array:
+        """(lat, lon) in degrees, [N, 2], of the places in these rows."""
+        return self._latlon[rows]
+
     def populations(self, rows: slice) -> Int64Array:
         """int64 [rows]: people in those rows' places."""
         return self._population[rows]
