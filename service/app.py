@@ -28,7 +28,7 @@ from service.health.endpoints import router as health_router
 from service.limits import BodyLimit
 from service.locate.endpoints import router as locate_router
 from service.locate.options import Refinement
-from service.locate.schemas import LocateRequest
+from service.locate.schemas import LocateRequest, Stage
 from service.page.endpoints import router as page_router
 from service.problems import Problem
 from service.request_id import RequestId
@@ -40,7 +40,7 @@ Every failure is an `application/problem+json` document (RFC 9457); every respon
 request's id in `X-Request-ID`."""
 
 _BODIES: tuple[type[BaseModel], ...] = (
-    *(LocateRequest, Refinement, Truth),
+    *(LocateRequest, Refinement, Stage, Truth),
     *(ImagesRequest, LocationsRequest, Problem),
 )
 """Models that operations name in their OpenAPI without FastAPI knowing of them."""

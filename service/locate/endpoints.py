@@ -147,7 +147,7 @@ def _asked(request: Request, options: Refinement) -> LocateOptions:
     caller = caller_of(request)
     precision.check(options, caller.cap_km)
     asked = options.engine(neighbours=settings_of(request).neighbours)
-    return replace(asked, account=caller.account)
+    return replace(asked, account=caller.account, keep=asked.keep and not caller.no_store)
 
 
 async def _refinement(request: Request) -> Refinement:
@@ -214,7 +214,8 @@ async def _given(request: Request, prediction: Prediction) -> str:
     caller = caller_of(request)
     whole = await asyncio.to_thread(Answer.of, prediction)
     answer = await asyncio.to_thread(precision.coarsened, whole, caller.cap_km)
-    answers_of(request).remember(answer, caller.account)
+    if not caller.no_store:
+        answers_of(request).remember(answer, caller.account)
     return await asyncio.to_thread(answer.model_dump_json)
 
 

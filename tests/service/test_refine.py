@@ -131,7 +131,7 @@ async def running(config: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         engine(app),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://geofix.test"
+            transport=httpx.ASGITransport(app), base_url="http://127.0.0.1"
         ) as client,
     ):
         yield client

@@ -1,0 +1,55 @@
+/** What went wrong, in a form that can be told to a person in their language. */
+import type { Problem } from "./types";
+
+export interface Failure {
+  /** A stable word: the problem's own, or `offline`, `unreachable`, `broken-answer`. */
+  kind: string;
+  /** The service's sentence, in English; empty where it did not answer. */
+  detail: string;
+  /** Seconds after which it is worth trying again. */
+  retryAfterS?: number;
+  /** The request's id, for whoever looks into it. */
+  request?: string;
+}
+
+const URN = "urn:geofix:problem:";
+
+export class FailureError extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.detail || failure.kind);
+  }
+}
+
+export function failureOf(problem: Problem, retryAfter: string | null = null): Failure {
+  const seconds = Number(retryAfter);
+  return {
+    kind: problem.type.startsWith(URN) ? problem.type.slice(URN.length) : "internal",
+    detail: problem.detail,
+    request: problem.instance.replace("urn:uuid:", ""),
+    ...(retryAfter !== null && Number.isFinite(seconds) ? { retryAfterS: seconds } : {}),
+  };
+}
+
+/** The failure behind anything thrown while the service was asked. */
+export function failureBehind(error: unknown): Failure {
+  if (error instanceof FailureError) return error.failure;
+  if (!navigator.onLine) return { kind: "offline", detail: "" };
+  if (error instanceof TypeError) return { kind: "unreachable", detail: "" };
+  return { kind: "broken-answer", detail: "" };
+}
+
+export async function failureOfResponse(response: Response): Promise<Failure> {
+  const retryAfter = response.headers.get("retry-after");
+  try {
+    const body: unknown = await response.json();
+    if (isProblem(body)) return failureOf(body, retryAfter);
+  } catch {
+    // something in between answered in its own words
+  }
+  const kind = response.status === 413 ? "photo-too-large" : "broken-answer";
+  return { kind, detail: "", ...(retryAfter ? { retryAfterS: Number(retryAfter) } : {}) };
+}
+
+function isProblem(value: unknown): value is Problem {
+  return typeof value === "object" && value !== null && "type" in value && "detail" in value;
+}

@@ -1,0 +1,31 @@
+/** The service's own types, as its OpenAPI document describes them. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Answer = Schemas["Answer"];
+export type Stage = Schemas["Stage"];
+export type Neighbour = Schemas["Neighbour"];
+export type TextClue = Schemas["Text"];
+export type Share = Schemas["Share"];
+export type Cluster = Schemas["Cluster"];
+export type Problem = Schemas["Problem"];
+export type Measured = Schemas["Measured"];
+export type PageSettings = Schemas["PageSettings"];
+export type Label = Schemas["Label"];
+export type GallerySummary = Schemas["GallerySummary"];
+export type HeatMap = Schemas["FeatureCollection"];
+
+/** Options of another answer for the same photo, as the service's JSON names them. */
+export interface Refinement {
+  gallery?: string[];
+  generators?: string[];
+  country?: string[];
+  bbox?: [number, number, number, number];
+  polygon?: [number, number][];
+}
+
+export interface LatLon {
+  lat: number;
+  lon: number;
+}

@@ -1,0 +1,210 @@
+/** The map: the answer on it, the other photos, and what a person draws. */
+import "leaflet/dist/leaflet.css";
+
+import {
+  canvas,
+  circleMarker,
+  control,
+  divIcon,
+  featureGroup,
+  layerGroup,
+  map as leafletMap,
+  marker,
+  polygon,
+  tileLayer,
+  type FeatureGroup,
+  type Layer,
+  type LayerGroup,
+  type Map as LeafletMap,
+} from "leaflet";
+
+import type { Answer, LatLon, PageSettings } from "../api/types";
+import { Basemap } from "./basemap";
+import { circle, near, type Ring } from "./geodesy";
+import { Labels } from "./labels";
+
+/** What stands on the map besides the answer. */
+export interface Pin extends LatLon {
+  key: number;
+  name: string;
+}
+
+export interface MapWords {
+  answer: string;
+  zoomIn: string;
+  zoomOut: string;
+}
+
+const FOUND_ZOOM = 15;
+
+export class Atlas {
+  readonly map: LeafletMap;
+  readonly #basemap = new Basemap();
+  readonly #answer: FeatureGroup;
+  readonly #hint: LayerGroup;
+  readonly #pins: LayerGroup;
+  readonly #drawn: LayerGroup;
+  readonly #calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  constructor(element: HTMLElement, settings: PageSettings, words: MapWords) {
+    this.map = leafletMap(element, {
+      center: [25, 10],
+      zoom: 2,
+      minZoom: 1,
+      maxZoom: 17,
+      worldCopyJump: true,
+      zoomControl: false,
+      renderer: canvas({ padding: 0.5 }),
+      zoomAnimation: !this.#calm,
+      fadeAnimation: !this.#calm,
+      markerZoomAnimation: !this.#calm,
+      inertia: !this.#calm,
+    });
+    this.map.attributionControl.setPrefix(false);
+    control
+      .zoom({ position: "bottomright", zoomInTitle: words.zoomIn, zoomOutTitle: words.zoomOut })
+      .addTo(this.map);
+    control.scale({ imperial: false, position: "bottomleft" }).addTo(this.map);
+    this.#basemap.addTo(this.map);
+    void this.#addTiles(settings);
+    new Labels().addTo(this.map);
+    this.#pins = layerGroup().addTo(this.map);
+    this.#drawn = layerGroup().addTo(this.map);
+    this.#answer = featureGroup().addTo(this.map);
+    this.#hint = layerGroup().addTo(this.map);
+    new ResizeObserver(() => this.map.invalidateSize({ pan: false })).observe(element);
+  }
+
+  /** The operator's tiles above the built-in map, where there are any. */
+  async #addTiles({ tiles, tiles_attribution: attribution }: PageSettings): Promise<void> {
+    if (!tiles) return;
+    if (new URL(tiles, location.href).pathname.endsWith(".pmtiles")) {
+      const { leafletRasterLayer, PMTiles } = await import("pmtiles");
+      (leafletRasterLayer(new PMTiles(tiles), { attribution }) as Layer).addTo(this.map);
+    } else {
+      tileLayer(tiles, { attribution, maxZoom: 17 }).addTo(this.map);
+    }
+  }
+
+  recolour(): void {
+    this.#basemap.recolour();
+  }
+
+  /** Show an answer, or none; `before` is the answer it is compared with. */
+  show(answer: Answer | undefined, words: MapWords, before?: Answer): void {
+    this.#answer.clearLayers();
+    this.#hint.clearLayers();
+    if (!answer) return;
+    const at = answer.position;
+    this.#heat(answer);
+    this.#region(at, answer.radius_90_km, "region-90", [6, 5]);
+    this.#region(at, answer.radius_50_km, "region-50");
+    if (before && before.id !== answer.id) {
+      const { lat, lon } = before.position;
+      circleMarker([lat, near(lon, at.lon)], { radius: 7, ...stroke("--muted"), fill: false })
+        .addTo(this.#answer);
+    }
+    for (const neighbour of answer.evidence.neighbours.slice(0, 12)) {
+      circleMarker([neighbour.lat, near(neighbour.lon, at.lon)], {
+        radius: 4,
+        ...stroke("--neighbour"),
+        weight: 1.5,
+        fillOpacity: 0.5,
+      }).addTo(this.#answer);
+    }
+    const icon = divIcon({
+      className: answer.abstention ? "pin pin-unsure" : "pin",
+      iconSize: [30, 38],
+      iconAnchor: [15, 37],
+    });
+    marker([at.lat, at.lon], { icon, alt: words.answer, title: words.answer, keyboard: true })
+      .on("click keypress", () => this.map.setView([at.lat, at.lon], FOUND_ZOOM))
+      .addTo(this.#answer);
+    this.fit(at, answer.radius_90_km);
+  }
+
+  /** Bring a circle into view. */
+  fit(at: LatLon, km: number): void {
+    const ring = circle(at, Math.min(Math.max(km * 1.3, 0.3), 7000)).flat();
+    this.map.fitBounds(ring as [number, number][], {
+      animate: !this.#calm,
+      maxZoom: FOUND_ZOOM,
+      padding: [16, 16],
+    });
+  }
+
+  /** Mark a place for a moment, such as a neighbour pointed at in the list. */
+  hint(at: LatLon | undefined): void {
+    this.#hint.clearLayers();
+    if (!at) return;
+    const lon = near(at.lon, this.map.getCenter().lng);
+    circleMarker([at.lat, lon], { radius: 11, ...stroke("--neighbour"), weight: 3, fill: false })
+      .addTo(this.#hint);
+  }
+
+  pins(pins: readonly Pin[], onPick: (key: number) => void): void {
+    this.#pins.clearLayers();
+    for (const { lat, lon, key, name } of pins) {
+      circleMarker([lat, lon], { radius: 6, ...stroke("--accent"), fillOpacity: 0.7 })
+        .bindTooltip(textNode(name))
+        .on("click", () => onPick(key))
+        .addTo(this.#pins);
+    }
+  }
+
+  /** Outline the area a filter allows. */
+  area(ring: Ring | undefined): void {
+    this.#drawn.clearLayers();
+    if (ring?.length) {
+      polygon(ring, { ...stroke("--accent"), dashArray: "2 6", fillOpacity: 0.05 })
+        .addTo(this.#drawn);
+    }
+  }
+
+  #region(at: LatLon, km: number, className: string, dash: number[] = []): void {
+    if (km <= 0) return;
+    polygon(circle(at, km), {
+      ...stroke("--answer"),
+      className,
+      weight: 1.5,
+      dashArray: dash,
+      fillOpacity: 0.06,
+      interactive: false,
+    }).addTo(this.#answer);
+  }
+
+  #heat(answer: Answer): void {
+    const features = answer.heatmap?.features ?? [];
+    const most = features[0]?.properties.probability ?? 1;
+    const colour = cssColour("--heat");
+    for (const { geometry, properties } of features) {
+      const ring = geometry.coordinates[0] ?? [];
+      const shift = near(ring[0]?.[0] ?? 0, answer.position.lon) - (ring[0]?.[0] ?? 0);
+      polygon(
+        ring.map(([lon, lat]) => [lat, lon + shift] as [number, number]),
+        {
+          stroke: false,
+          fillColor: colour,
+          fillOpacity: 0.08 + 0.62 * Math.sqrt(properties.probability / most),
+          interactive: false,
+        },
+      ).addTo(this.#answer);
+    }
+  }
+}
+
+function cssColour(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function stroke(name: string): { color: string; fillColor: string; weight: number } {
+  const color = cssColour(name);
+  return { color, fillColor: color, weight: 2 };
+}
+
+/** Names come from strangers: as text, never as markup. */
+function textNode(text: string): HTMLElement {
+  const element = document.createElement("span");
+  element.textContent = text;
+  return element;
+}
