@@ -22,7 +22,7 @@ from benchmarks.simulation.world import CapsuleEncoder, World, build
 from geofix.engine import scorer
 from geofix.engine.types import Calibration, Float32Array, Float64Array, Int64Array
 from geofix.geo.coordinates import haversine_km
-from indexer.evaluation import calibrate
+from indexer.evaluation import calibrate, likelihood
 
 QUERIES = 5000
 NAMEABLE = (0.35, 0.15)
@@ -64,7 +64,7 @@ def fit(world: World, encoder: CapsuleEncoder, rows: Int64Array) -> scorer.Score
     fitted_on = Calibration(
         DATASET, len(rows), datetime.now(UTC).date().isoformat(), simulated=True
     )
-    weights = calibrate.fit_map(*trial.map_steps(taken), taken.expected)
+    weights = likelihood.fit_map(*trial.map_steps(taken), taken.expected)
     return calibrate.fit(
         trial.labelled(taken, weights),
         lambda s, i: trial.outcome(taken, taken.cases[i], s),

@@ -19,7 +19,8 @@ from geofix.engine.scorer import Scorer
 from geofix.engine.types import LEVELS_KM, Filter, Float32Array, Float64Array, Int64Array
 from geofix.geo.coordinates import haversine_km
 from geofix.geo.priors import earth
-from indexer.evaluation.calibrate import Labelled, MapWeights, Outcome
+from indexer.evaluation.calibrate import Outcome
+from indexer.evaluation.likelihood import Labelled, MapWeights
 
 
 @dataclass(frozen=True, slots=True)

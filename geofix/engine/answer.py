@@ -47,8 +47,6 @@ _LEVEL_0_KM = 7842.0
 _HEAT_SHARE = 0.99
 _REGION_KM = 100.0
 _CITY_KM = 15.0
-SURE_ENOUGH = 0.4
-"""An answer is given when the truth lies within 200 km with at least this probability."""
 _ABSTAIN_KM = 200.0
 
 

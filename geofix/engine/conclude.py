@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from geofix.engine import answer, choosing, pooling, verify
+from geofix.engine.posterior import Posterior
+from geofix.engine.scorer import SURE_ENOUGH, Figures
 from geofix.engine.types import (
     LEVELS_KM,
     Abstention,
@@ -37,6 +39,8 @@ class Findings:
     nearest: Neighbour | None = None
     """The gallery photo whose place is most like the photo in location space; looked up for
     ``Rule.GEOCLIP`` alone."""
+    calibrated: Figures | None = None
+    """An operator's calibration of these answers; None: that of the look's scorer, if any."""
 
     def joined(self, proposals: Sequence[Proposal], degraded: Sequence[Degradation]) -> Findings:
         """These findings and what further generators proposed or failed to."""
@@ -48,6 +52,15 @@ class Findings:
         )
 
 
+def weighed(found: Findings) -> tuple[pooling.Pool, Posterior]:
+    """The candidates, and the distribution that they and everything else found amount to."""
+    trust = verify.Trust()
+    pool = pooling.gather(
+        verify.retrieved(found.query.neighbours, trust), found.proposals, found.query
+    )
+    return pool, pooling.fuse(pool, found.proposals, found.query.filter, trust, found.look)
+
+
 def conclude(found: Findings, options: LocateOptions) -> Prediction:
     """The answer, its radii and shares, and what it rests on.
 
@@ -55,13 +68,10 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
     around it; they were calibrated around the positions of ``Rule.GEOFIX`` and are claimed to be
     only there. The timings are left empty: they are the caller's.
     """
-    trust = verify.Trust()
-    pool = pooling.gather(
-        verify.retrieved(found.query.neighbours, trust), found.proposals, found.query
-    )
-    fused = pooling.fuse(pool, found.proposals, found.query.filter, trust, found.look)
+    pool, fused = weighed(found)
     by_rule = options.rule is not Rule.GEOFIX
-    scorer = None if by_rule else verify.scorer_for(pool.candidates, found.look)
+    figures = found.calibrated or verify.scorer_for(pool.candidates, found.look)
+    scorer = None if by_rule else figures
     chosen = (
         choosing.choose(options.rule, found.query, found.proposals, found.look, found.nearest)
         if by_rule
@@ -93,7 +103,7 @@ def conclude(found: Findings, options: LocateOptions) -> Prediction:
         if chosen is None
         else answer.abstention(
             within,
-            scorer.answer_from if scorer else answer.SURE_ENOUGH,
+            scorer.answer_from if scorer else SURE_ENOUGH,
             galleries_empty=all(gallery.count == 0 for gallery in found.galleries),
             candidates=len(pool.candidates),
             filtered=found.query.filter.restricts_place,

@@ -19,6 +19,8 @@ from pydantic import TypeAdapter
 from geofix.engine.evidence import BoolArray, Evidence
 from geofix.engine.types import LEVELS_KM, Calibration, Float64Array
 
+SURE_ENOUGH = 0.4
+"""Uncalibrated, an answer is given when the truth lies within 200 km at least this probably."""
 SHIPPED = Path(__file__).parent / "weights" / "scorer.json"
 
 
@@ -35,7 +37,26 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Scorer:
+class Figures:
+    """What makes the posterior's figures hold, whatever weighs the candidates."""
+
+    levels: Mapping[float, Steps]
+    """For each of LEVELS_KM: the posterior's probability → the observed one (isotonic)."""
+    radii: Mapping[float, float]
+    """Share of photos → posterior mass of the radius that holds it (split conformal)."""
+    answer_from: float
+    """Least calibrated probability of being within 200 km with which an answer is given."""
+    fitted_on: Calibration
+
+    def within(self, raw: Mapping[float, float]) -> dict[float, float]:
+        """Calibrated probability for each of LEVELS_KM, never falling from level to level."""
+        fitted = [self.levels[km](raw[km]) for km in LEVELS_KM]
+        rising = np.maximum.accumulate(np.clip(fitted, 0.0, 1.0))
+        return {km: float(p) for km, p in zip(LEVELS_KM, rising, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer(Figures):
     """Everything that is fitted: the odds, and what makes the posterior's figures hold."""
 
     widths_km: tuple[float, ...]
@@ -52,13 +73,6 @@ class Scorer:
     """Log odds of a cell per step of its cosine with the photo, on the location map."""
     prior_weight: float
     """Power of the photo prior on that map."""
-    levels: Mapping[float, Steps]
-    """For each of LEVELS_KM: the posterior's probability → the observed one (isotonic)."""
-    radii: Mapping[float, float]
-    """Share of photos → posterior mass of the radius that holds it (split conformal)."""
-    answer_from: float
-    """Least calibrated probability of being within 200 km with which an answer is given."""
-    fitted_on: Calibration
 
     def log_odds(self, evidence: Evidence, is_retrieved: BoolArray) -> Float64Array:
         """Natural-log odds [n, S] of each candidate on each scale."""
@@ -67,11 +81,11 @@ class Scorer:
         odds: Float64Array = bias + own + evidence.context @ np.array(self.context)
         return odds
 
-    def within(self, raw: Mapping[float, float]) -> dict[float, float]:
-        """Calibrated probability for each of LEVELS_KM, never falling from level to level."""
-        fitted = [self.levels[km](raw[km]) for km in LEVELS_KM]
-        rising = np.maximum.accumulate(np.clip(fitted, 0.0, 1.0))
-        return {km: float(p) for km, p in zip(LEVELS_KM, rising, strict=True)}
+
+def uncalibrated(fitted_on: Calibration) -> Figures:
+    """Figures that leave the posterior's own as they are."""
+    same = Steps((0.0, 1.0), (0.0, 1.0))
+    return Figures(dict.fromkeys(LEVELS_KM, same), {0.5: 0.5, 0.9: 0.9}, SURE_ENOUGH, fitted_on)
 
 
 _FORMAT = TypeAdapter(Scorer)

@@ -9,8 +9,9 @@ from geofix.engine.evidence import CONTEXT, FEATURES, Evidence
 from geofix.engine.types import LEVELS_KM, Calibration, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from geofix.geo.priors import earth, photo_prior
-from indexer.evaluation import calibrate
-from indexer.evaluation.calibrate import Labelled, MapWeights, Outcome
+from indexer.evaluation import calibrate, likelihood
+from indexer.evaluation.calibrate import Outcome
+from indexer.evaluation.likelihood import Labelled, MapWeights, Ridge
 
 FITTED_ON = Calibration("test", 400, "2026-01-01")
 NO_MAP = MapWeights(0.0, 1.0)
@@ -38,7 +39,7 @@ def outcome(mass: float, distance: float, within: float) -> Outcome:
 
 
 def test_weights_find_what_tells_the_right_candidate() -> None:
-    fitted = calibrate.fit_weights(photos(400), NO_MAP, FITTED_ON)
+    fitted = likelihood.fit_weights(photos(400), NO_MAP, FITTED_ON)
     assert max(fitted.weights[NAMED]) > 0.3
     assert min(w for row in fitted.weights for w in row) >= 0.0
     fresh = photos(100, seed=1)
@@ -50,14 +51,14 @@ def test_weights_find_what_tells_the_right_candidate() -> None:
 
 
 def test_the_gradient_is_that_of_the_loss() -> None:
-    likelihood = calibrate._Likelihood(photos(30))
+    loss = likelihood._Likelihood(photos(30), Ridge())
     rng = np.random.default_rng(0)
-    x = likelihood.first() + rng.normal(0.0, 0.1, len(likelihood.first()))
-    _, gradient = likelihood.loss_and_gradient(x)
+    x = loss.first() + rng.normal(0.0, 0.1, len(loss.first()))
+    _, gradient = loss.loss_and_gradient(x)
     for i in rng.integers(len(x), size=12):
         step = np.zeros(len(x))
         step[i] = 1e-5
-        up, down = (likelihood.loss_and_gradient(x + s)[0] for s in (step, -step))
+        up, down = (loss.loss_and_gradient(x + s)[0] for s in (step, -step))
         assert gradient[i] == pytest.approx((up - down) / 2e-5, abs=1e-5)
 
 
@@ -95,7 +96,7 @@ def test_levels_learn_what_was_observed() -> None:
     outcomes = [
         outcome(0.5, 10.0 if hit else 5000.0, float(p)) for p, hit in zip(said, right, strict=True)
     ]
-    fitted = calibrate.calibrate(calibrate.fit_weights(photos(200), NO_MAP, FITTED_ON), outcomes)
+    fitted = calibrate.calibrate(likelihood.fit_weights(photos(200), NO_MAP, FITTED_ON), outcomes)
     for p in (0.3, 0.6, 0.9):
         assert fitted.levels[200.0](p) == pytest.approx(p**2, abs=0.08)
 
@@ -118,7 +119,7 @@ def test_the_map_learns_how_much_a_step_is_worth() -> None:
         score = weights[0] * steps + weights[1] * np.log(prior)
         return np.asarray(np.argmax(score + rng.gumbel(size=score.shape), axis=1), np.int64)
 
-    found = calibrate.fit_map(steps, drawn(np.array([0.8, 1.0])))
+    found = likelihood.fit_map(steps, drawn(np.array([0.8, 1.0])))
     assert found.weight == pytest.approx(0.8, abs=0.1)
     assert found.prior_weight == pytest.approx(1.0, abs=0.15)
     assert len(earth().cells) == len(prior)
