@@ -142,6 +142,20 @@ class Locator:
         that fails is named in ``Prediction.degraded`` instead.
         """
         clock = Stopwatch(self._watch.stage, observe)
+        found = await self.find(data, options, clock)
+        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+        for degradation in prediction.degraded:
+            self._watch.degraded(degradation)
+        if options.keep:
+            query = found.query
+            sight = Sight.of(
+                query.photo, query.embedding, self._chosen(options), found.proposals, prediction
+            )
+            self._kept.put(prediction.id, options.account, sight)
+        return replace(prediction, timings_ms=clock.total())
+
+    async def find(self, data: bytes, options: LocateOptions, clock: Stopwatch) -> Findings:
+        """Everything that an answer is concluded from; raises as ``locate`` does."""
         deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
         generators = self._chosen(options)
         photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
@@ -154,13 +168,7 @@ class Locator:
         found = found.joined(*await propose_all(local, query, clock))
         if self._lmm is not None and self._lmm in generators:
             found = await self._ask(self._lmm, found, options, clock)
-        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
-        for degradation in prediction.degraded:
-            self._watch.degraded(degradation)
-        if options.keep:
-            sight = Sight.of(photo, query.embedding, generators, found.proposals, prediction)
-            self._kept.put(prediction.id, options.account, sight)
-        return replace(prediction, timings_ms=clock.total())
+        return found
 
     async def refine(self, answer_id: str, options: LocateOptions) -> Prediction:
         """Another answer for a photo that was located with ``keep``, without the photo.

@@ -43,23 +43,38 @@ def fuse(
 ) -> posterior.Posterior:
     """Candidates and prior, both weighed by what the clues say of countries and cells."""
     prior = background.background(where)
+    by_candidate, by_cell = clues(pool, proposals, prior, look)
+    odds, widths = verify.weigh(pool.candidates, trust, look)
+    odds += by_candidate[:, None]
+    if look is not None and look.scorer is not None:
+        by_cell += look.log_ratio[prior.cell]  # candidates have it among their evidence
+    return posterior.mixture(pool.latlon, widths, odds, prior, by_cell)
+
+
+def clues(
+    pool: Pool,
+    proposals: Sequence[Proposal],
+    prior: posterior.Background,
+    look: verify.Look | None,
+) -> tuple[Float64Array, Float64Array]:
+    """What speaks for places, whatever candidates stand there.
+
+    Natural-log likelihood ratios of the pool's candidates [n] and of the prior's cells [N].
+    """
     land = earth()
+    maps = [proposal.cells for proposal in proposals if proposal.cells is not None]
     cell_weight = np.zeros(len(land.cells))
-    weighed = [proposal.cells for proposal in proposals if proposal.cells is not None]
-    for weights in weighed:
+    for weights in maps:
         cell_weight += weights
+    if look is not None and look.scorer is None:
+        cell_weight += look.log_ratio
     country_weight: dict[str, float] = {}
     for proposal in proposals:
         for code, weight in proposal.countries.items():
             country_weight[code] = country_weight.get(code, 0.0) + weight
     by_cell = np.array([country_weight.get(code, 0.0) for code in prior.codes])[prior.country]
     by_candidate = np.array([country_weight.get(code, 0.0) for code in pool.countries])
-    odds, widths = verify.weigh(pool.candidates, trust, look)
-    odds += by_candidate[:, None]
-    if weighed and pool.candidates:
+    if cell_weight.any() and pool.candidates:
         at = land.cells.locate(pool.latlon)
-        odds += np.where(at >= 0, cell_weight[at], 0.0)[:, None]
-    if look is not None:
-        cell_weight += look.log_ratio  # candidates have it among their evidence
-    behind = cell_weight[prior.cell] + by_cell
-    return posterior.mixture(pool.latlon, widths, odds, prior, behind)
+        by_candidate += np.where(at >= 0, cell_weight[at], 0.0)
+    return by_candidate, cell_weight[prior.cell] + by_cell

@@ -95,9 +95,13 @@ class Look:
     encode: Encode
     """Encodes the positions that come without a stored vector."""
     map: LocationMap
+    expected: Float64Array | None
+    """[N]: where the galleries make one expect photos; None: as the photo prior has them."""
     log_ratio: Float64Array
     """[N]: natural log of what each cell of ``earth()`` gains over the photo prior."""
-    scorer: Scorer
+    scorer: Scorer | None
+    """What weighs candidates. None: nothing was fitted for such looks; then the map alone speaks,
+    for candidates and for all that lies between them."""
 
     @classmethod
     def at(
@@ -114,7 +118,24 @@ class Look:
         """
         scorer = scorer or shipped()
         ratio = location_map.log_ratio(vector, scorer.map_weight, scorer.prior_weight, expected)
-        return cls(vector, encode, location_map, ratio, scorer)
+        return cls(vector, encode, location_map, expected, ratio, scorer)
+
+    @classmethod
+    def across(
+        cls,
+        vector: Float32Array,
+        encode: Encode,
+        location_map: LocationMap,
+        expected: Float64Array,
+        map_weight: float,
+    ) -> Look:
+        """Look at a photo through a bridge, whose map is worth ``map_weight``."""
+        ratio = location_map.log_ratio(vector, map_weight, 1.0)
+        return cls(vector, encode, location_map, expected, ratio, None)
+
+    def under(self, scorer: Scorer) -> Look:
+        """The same look, weighed by a scorer."""
+        return Look.at(self.vector, self.encode, self.map, self.expected, scorer)
 
 
 def weigh(
@@ -122,34 +143,40 @@ def weigh(
 ) -> tuple[Float64Array, Float64Array]:
     """Natural-log odds [n, S] of the candidates on each scale, and kernel widths [n, S] in km.
 
-    Without a look there is one scale, the candidate's own. With one, neighbours and generations
-    have the scorer's; what other channels state is taken as it is, on its own scale.
+    Without a look and its scorer there is one scale, the candidate's own. With them, neighbours
+    and generations have the scorer's; what other channels state stays as it is, on its own scale.
     """
     stated = log_odds(candidates, trust)
     own = np.array([c.width_km for c in candidates])
-    seen = np.array([c.channel in _SEEN for c in candidates], dtype=bool)
-    if look is None or not seen.any():
+    seen = compared_by_look(candidates)
+    if look is None or look.scorer is None or not seen.any():
         return stated[:, None], own[:, None]
     scales = np.array(look.scorer.widths_km)
     odds = np.full((len(candidates), len(scales)), -np.inf)
     widths = np.tile(scales, (len(candidates), 1))
     odds[~seen, 0], widths[~seen, 0] = stated[~seen], own[~seen]
     compared = [c for c, s in zip(candidates, seen, strict=True) if s]
-    odds[seen] = _scored(compared, look)
+    odds[seen] = look.scorer.log_odds(*compare(compared, look))
     return odds, widths
 
 
 def scorer_for(candidates: Sequence[Candidate], look: Look | None) -> Scorer | None:
     """The scorer whose calibration holds for a pool: None where it weighs no candidate."""
-    if look is None or not any(c.channel in _SEEN for c in candidates):
+    if look is None or not compared_by_look(candidates).any():
         return None
     return look.scorer
 
 
-_SEEN = (Channel.RETRIEVAL, Channel.LMM)
+def compared_by_look(candidates: Sequence[Candidate]) -> evidence.BoolArray:
+    """Which candidates [n] are compared with the photo; others say themselves how sure they are."""
+    seen = (Channel.RETRIEVAL, Channel.LMM)
+    return np.array([c.channel in seen for c in candidates], dtype=bool)
 
 
-def _scored(candidates: Sequence[Candidate], look: Look) -> Float64Array:
+def compare(
+    candidates: Sequence[Candidate], look: Look
+) -> tuple[evidence.Evidence, evidence.BoolArray]:
+    """What a look says of neighbours and generations, and which of them [n] are neighbours."""
     latlon = np.array([(c.lat, c.lon) for c in candidates], dtype=np.float64)
     is_retrieved = np.array([c.channel is Channel.RETRIEVAL for c in candidates], dtype=bool)
     gps = _vectors(candidates, latlon, look.encode)
@@ -157,7 +184,7 @@ def _scored(candidates: Sequence[Candidate], look: Look) -> Float64Array:
     cell = earth().cells.locate(latlon)
     faded = look.map.faded(look.vector, location_map.nearest_cells(latlon, cell), gps)
     found = look_around(latlon, cell, is_retrieved, similarity, gps, faded, look.log_ratio)
-    return look.scorer.log_odds(found, is_retrieved)
+    return found, is_retrieved
 
 
 def look_around(

@@ -55,7 +55,6 @@ class Ridge:
     """Where to; None: to 0."""
 
 
-
 def fit_map(
     steps: Float32Array, cell: Int64Array, expected: Float64Array | None = None
 ) -> MapWeights:

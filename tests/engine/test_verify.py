@@ -72,6 +72,7 @@ def test_every_candidate_is_compared_and_stored_vectors_are_not_encoded_again(
     pool = [*neighbours(encoder, PARIS, NAIROBI), *generated(TOKYO)]
     look = verify.Look.at(seen(encoder, TOKYO), encode, around)
     odds, widths = verify.weigh(pool, verify.Trust(), look)
+    assert look.scorer is not None
     assert odds.shape == widths.shape == (3, len(look.scorer.widths_km))
     assert np.isfinite(odds).all()
     assert best(odds) == 2
