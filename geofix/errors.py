@@ -9,7 +9,8 @@ GeofixError
 │   ├── EmptyPhoto (400)
 │   ├── UnsupportedFormat (415)
 │   ├── PhotoTooLarge (413)
-│   └── UnreadablePhoto (422)
+│   ├── UnreadablePhoto (422)
+│   └── UnencodablePhoto (422)
 ├── Unauthenticated (401, with WWW-Authenticate)
 ├── Forbidden (403)
 │   └── PrecisionCapped (403)
@@ -21,7 +22,9 @@ GeofixError
 ├── QuotaExceeded (429, with Retry-After)
 ├── StorageFull (507)
 ├── Unavailable (503, with Retry-After)
-│   └── ModelUnavailable (503)
+│   ├── ModelUnavailable (503)
+│   ├── GalleryTimeout (503)
+│   └── Overloaded (503)
 └── InvalidSource (422)
 """
 
@@ -98,6 +101,11 @@ class PhotoTooLarge(InvalidPhoto):
 class UnreadablePhoto(InvalidPhoto):
     slug = "unreadable-photo"
     title = "The photo is damaged"
+
+
+class UnencodablePhoto(InvalidPhoto):
+    slug = "unencodable-photo"
+    title = "The model can make nothing of the photo"
 
 
 class InvalidSource(GeofixError):
@@ -181,3 +189,13 @@ class Unavailable(GeofixError):
 class ModelUnavailable(Unavailable):
     slug = "model-unavailable"
     title = "The model cannot be loaded"
+
+
+class GalleryTimeout(Unavailable):
+    slug = "gallery-timeout"
+    title = "A gallery did not answer in time"
+
+
+class Overloaded(Unavailable):
+    slug = "overloaded"
+    title = "More photos are waiting than can be answered in time"

@@ -41,6 +41,30 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Threads of one encoder session; 0 = one per physical core."
     )
+    devices: tuple[str, ...] = Field(
+        default=("auto",),
+        min_length=1,
+        description="Where the encoder runs, as JSON: cpu, cuda:0, tensorrt:0 …, one session on "
+        "each; auto = the first GPU if there is one.",
+    )
+    fp16: bool = Field(default=False, description="Let GPUs compute in half precision.")
+    batch_size: Annotated[int, Field(ge=0, le=256)] = Field(
+        default=0, description="Photos encoded at once; 0 = what is measured to be quickest."
+    )
+    decoders: Annotated[int, Field(ge=0, le=256)] = Field(
+        default=0, description="Threads that decode photos; 0 = one per core."
+    )
+    max_wait_s: Annotated[float, Field(gt=0)] = Field(
+        default=5.0,
+        description="A photo is refused (503) when it would wait longer for its embedding.",
+    )
+    batch_max_wait_s: Annotated[float, Field(gt=0)] = Field(
+        default=60.0, description="The same for photos of batch jobs, which let others pass."
+    )
+    search_budget_s: Annotated[float, Field(gt=0)] = Field(
+        default=5.0,
+        description="Wall-clock limit of searching a gallery for one answer, in seconds.",
+    )
     neighbours: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=50, description="Gallery photos retrieved for one query."
     )

@@ -1,16 +1,15 @@
 """Photos and coordinates into unit vectors, by ONNX Runtime.
 
-Sessions may be shared between threads. ONNX Runtime is imported when a model is loaded, not
-before: commands that need no model start without it.
+Encoders may be shared between threads.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from geofix.engine.models import (
@@ -21,11 +20,9 @@ from geofix.engine.models import (
     Resampling,
     built_in,
 )
+from geofix.engine.session import Session
 from geofix.engine.types import Embedding, Float32Array, Float64Array, Photo, UInt8Array
 from geofix.errors import InvalidCoordinate, ModelUnavailable
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 
 LOCATION_BATCH = 2048
 """Coordinates encoded at once: hidden layers of 8 MB each."""
@@ -45,7 +42,7 @@ FILTERS: Mapping[Resampling, Image.Resampling] = {
 class Encoder:
     """An image encoder: photos in, embeddings out."""
 
-    def __init__(self, card: ModelCard, session: InferenceSession) -> None:
+    def __init__(self, card: ModelCard, session: Session) -> None:
         if card.preprocessing is None:
             raise ModelUnavailable(f"Model {card.name!r} is no image encoder.")
         self.card = card
@@ -53,12 +50,11 @@ class Encoder:
         self._session = session
 
     @classmethod
-    def load(cls, card: ModelCard, threads: int = 0) -> Encoder:
-        """Check the files of ``card`` and open them; ``threads`` 0 = one per physical core.
-
-        Raises :class:`ModelUnavailable` when a file is missing, damaged or no ONNX graph.
-        """
-        return cls(card, _session(card, threads))
+    def load(
+        cls, card: ModelCard, threads: int = 0, device: str = "auto", *, fp16: bool = False
+    ) -> Encoder:
+        """Open ``card`` on a device; arguments and errors as of :meth:`Session.open`."""
+        return cls(card, Session.open(card, threads, device, fp16=fp16))
 
     @property
     def name(self) -> str:
@@ -80,22 +76,40 @@ class Encoder:
         return 2 * (resize if isinstance(resize, int) else max(resize))
 
     def encode(self, photos: Sequence[Photo]) -> list[Embedding]:
-        """One embedding for each photo, in order, from a single run of the network."""
-        if not photos:
+        """One embedding for each photo, in order, from a single run of the network.
+
+        Raises :class:`ModelUnavailable` when the model gives one of them no direction.
+        """
+        found = self.run([self.prepare(photo) for photo in photos])
+        embeddings = [embedding for embedding in found if embedding is not None]
+        if len(embeddings) < len(found):
+            raise _without_direction(self.card)
+        return embeddings
+
+    def prepare(self, photo: Photo) -> Float32Array:
+        """The model's input for one photo: float32 [3, height, width]."""
+        return preprocess(photo.pixels, self._preprocessing)
+
+    def run(self, inputs: Sequence[Float32Array]) -> list[Embedding | None]:
+        """As :meth:`encode`, of what ``prepare`` gave; None for a photo without a direction."""
+        if not inputs:
             return []
-        batch = np.stack([preprocess(photo.pixels, self._preprocessing) for photo in photos])
-        outputs = _run(self._session, self.card, batch)
-        vectors = _unit(outputs["embedding"], self.card)
-        logits = outputs.get("logits")
-        classes = None if logits is None else _softmax(logits)
-        location = _unit(outputs["location"], self.card) if "location" in outputs else None
+        outputs = self._session.run(np.stack(inputs))
+        sound = np.logical_and.reduce([_has_direction(values) for values in outputs.values()])
+        with np.errstate(invalid="ignore", over="ignore"):  # rows that are not returned
+            vectors = _normalise(outputs["embedding"])
+            logits = outputs.get("logits")
+            classes = None if logits is None else _softmax(logits)
+            location = _normalise(outputs["location"]) if "location" in outputs else None
         return [
             Embedding(
                 vector=vectors[i],
                 classes=None if classes is None else classes[i],
                 location=None if location is None else location[i],
             )
-            for i in range(len(photos))
+            if sound[i]
+            else None
+            for i in range(len(inputs))
         ]
 
     def warm_up(self) -> None:
@@ -117,7 +131,7 @@ class Encoder:
 class LocationEncoder:
     """GeoCLIP's location encoder: coordinates in, vectors of location space out."""
 
-    def __init__(self, card: ModelCard, session: InferenceSession) -> None:
+    def __init__(self, card: ModelCard, session: Session) -> None:
         self.card = card
         self._session = session
 
@@ -125,7 +139,7 @@ class LocationEncoder:
     def load(cls, card: ModelCard | None = None, threads: int = 0) -> LocationEncoder:
         """Open ``card`` (default: the built-in model); errors as :meth:`Encoder.load`."""
         card = card or built_in()[LOCATION_MODEL]
-        return cls(card, _session(card, threads))
+        return cls(card, Session.open(card, threads))
 
     @property
     def dimension(self) -> int:
@@ -152,7 +166,7 @@ class LocationEncoder:
         out = np.empty((len(points), self.dimension), dtype=np.float32)
         for start in range(0, len(points), LOCATION_BATCH):
             rows = slice(start, start + LOCATION_BATCH)
-            out[rows] = _run(self._session, self.card, points[rows])["location"]
+            out[rows] = self._session.run(points[rows])["location"]
         return out
 
     def warm_up(self) -> None:
@@ -197,50 +211,31 @@ def reference_picture() -> Photo:
     return Photo(pixels=pixels, sha256="", width=480, height=320, format="PNG")
 
 
-def _session(card: ModelCard, threads: int) -> InferenceSession:
-    try:
-        import onnxruntime as ort  # noqa: PLC0415 – a quarter of a second that only models pay
-    except ImportError as error:
-        raise ModelUnavailable(
-            "ONNX Runtime is not installed: install geofix[cpu] or geofix[gpu]."
-        ) from error
-    card.require()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Spinning threads starve the other sessions and the decoders: half the median under load.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    available = ort.get_available_providers()
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    try:
-        return ort.InferenceSession(
-            card.path, options, providers=[p for p in wanted if p in available]
-        )
-    except Exception as error:  # ONNX Runtime's own exceptions share no base
-        raise ModelUnavailable(
-            f"Model {card.name!r} is no graph that this ONNX Runtime can open. "
-            "Check it with `geofix models verify`."
-        ) from error
-
-
-def _run(
-    session: InferenceSession, card: ModelCard, batch: Float32Array
-) -> dict[str, Float32Array]:
-    names = list(card.outputs)
-    outputs = session.run(names, {session.get_inputs()[0].name: batch})
-    return dict(zip(names, cast("list[Float32Array]", outputs), strict=True))
-
-
 def _unit(vectors: Float32Array, card: ModelCard) -> Float32Array:
     """Rows of length 1; an error where a row has no direction, rather than NaN."""
+    if not bool(_has_direction(vectors).all()):
+        raise _without_direction(card)
+    return _normalise(vectors)
+
+
+def _without_direction(card: ModelCard) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"Model {card.name!r} gave a vector without direction. "
+        "Check it with `geofix models verify`."
+    )
+
+
+def _has_direction(vectors: Float32Array) -> npt.NDArray[np.bool_]:
+    """Whether each row [N, D] is finite and not zero: [N]."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        norms = np.linalg.norm(vectors, axis=1)
+        sound: npt.NDArray[np.bool_] = np.isfinite(norms) & (norms > 0)
+    return sound
+
+
+def _normalise(vectors: Float32Array) -> Float32Array:
     norms: Float32Array = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not bool((np.isfinite(norms) & (norms > 0)).all()):
-        raise ModelUnavailable(
-            f"Model {card.name!r} gave a vector without direction. "
-            "Check it with `geofix models verify`."
-        )
-    return np.divide(vectors, norms)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
 
 
 def _softmax(logits: Float32Array) -> Float32Array:
@@ -270,7 +265,7 @@ def faults(card: ModelCard) -> list[str]:
     """
     try:
         if card.kind is Kind.HEAD:
-            _session(card, 0)
+            Session.open(card)
         elif card.kind is not Kind.COORDINATES:
             difference = load(card).check()
             if not difference <= REFERENCE_TOLERANCE:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from geofix.engine.gallery.conditions import CELL_LEVELS
-from geofix.engine.gallery.port import Gallery
 from geofix.engine.location_map import expected_by_token
+from geofix.engine.retrieval import Searched
 from geofix.engine.types import Float64Array, GalleryInfo
+from geofix.errors import Unavailable
 from geofix.geo.priors import earth
 
 _GROWTH = 0.2
@@ -23,7 +24,7 @@ class Expectation:
         self._places: Float64Array | None = None
 
     async def places(
-        self, galleries: Sequence[Gallery], infos: Sequence[GalleryInfo]
+        self, galleries: Sequence[Searched], infos: Sequence[GalleryInfo]
     ) -> Float64Array:
         """Share [N] of photos expected in each cell of ``earth()``."""
         versions = tuple((info.name, info.version) for info in infos)
@@ -33,9 +34,14 @@ class Expectation:
             if before == versions and abs(total - then) <= _GROWTH * then:
                 return self._places
         counts: Counter[str] = Counter()
+        complete = True
         for gallery in galleries:
-            counts.update(await gallery.facet("cell"))
+            try:
+                counts.update(await gallery.facet("cell"))
+            except Unavailable:
+                complete = False  # this answer does without, the next one counts again
         level = min(level for level in CELL_LEVELS if level >= earth().cells.level)
-        self._places = expected_by_token(counts, level)
-        self._counted = (versions, total)
-        return self._places
+        places = expected_by_token(counts, level)
+        if complete:
+            self._places, self._counted = places, (versions, total)
+        return places

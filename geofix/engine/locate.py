@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import cached_property
 
 from geofix.engine import background, image, models, retrieval, verify
+from geofix.engine.batching import Batcher, Passing
 from geofix.engine.conclude import Findings, conclude
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.expectation import Expectation
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
-from geofix.engine.gallery.port import Gallery
 from geofix.engine.generators import router
 from geofix.engine.generators.attributes import AttributesGenerator, attribute_table
 from geofix.engine.generators.lmm import LmmGenerator
@@ -23,6 +23,7 @@ from geofix.engine.generators.port import Generator
 from geofix.engine.generators.text import TextGenerator
 from geofix.engine.kept import NEED_PHOTO, Kept, Sight
 from geofix.engine.location_map import LocationMap
+from geofix.engine.retrieval import Opened, Searched
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
     Channel,
@@ -32,6 +33,7 @@ from geofix.engine.types import (
     Float32Array,
     Float64Array,
     GalleryInfo,
+    Lane,
     LocateOptions,
     Photo,
     Prediction,
@@ -39,7 +41,7 @@ from geofix.engine.types import (
     Rule,
 )
 from geofix.engine.watching import Watcher
-from geofix.errors import Conflict, InvalidOption
+from geofix.errors import InvalidOption
 from geofix.geo.places import reverse
 from geofix.settings import Settings
 
@@ -54,15 +56,14 @@ class Locator:
 
     def __init__(
         self,
-        encoder: Encoder,
+        batcher: Batcher,
         directory: DataDirectory,
         generators: Sequence[Generator],
         settings: Settings,
         watch: Watcher | None = None,
     ) -> None:
-        self.encoder = encoder
+        self.batcher = batcher
         self.galleries = Galleries(directory)
-        self.ready = False
         self._directory = directory
         self._generators = {str(g.channel): g for g in generators}
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
@@ -85,22 +86,32 @@ class Locator:
         if role == "service" or directory.names():
             await asyncio.to_thread(directory.acquire, f"geofix {role}")
         try:
-            card = models.find(settings.model, settings.data_dir)
-            encoder = await asyncio.to_thread(Encoder.load, card, settings.threads)
+            batcher = await asyncio.to_thread(
+                Batcher.open, settings, warm=role == "service", watch=watch
+            )
             generators: list[Generator] = [
                 TextGenerator(settings.text_budget_s),
                 AttributesGenerator(settings.attributes_budget_s),
             ]
             if (lmm := LmmGenerator.from_settings(settings, watch=watch)) is not None:
                 generators.append(lmm)
-            locator = cls(encoder, directory, generators, settings, watch)
+            locator = cls(batcher, directory, generators, settings, watch)
             if role == "service":
                 await asyncio.to_thread(locator.warm_up)
         except BaseException:
             directory.release()
             raise
-        locator.ready = True
         return locator
+
+    @property
+    def ready(self) -> bool:
+        """Whether photos can be located now: not while a model that broke is opened anew."""
+        return self.batcher.ready
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model that turns photos into vectors."""
+        return self.batcher.encoder
 
     @property
     def encoder_name(self) -> str:
@@ -125,7 +136,6 @@ class Locator:
 
     def warm_up(self) -> None:
         """Do now what the first photo would wait for; reading text warms up by itself."""
-        self.encoder.warm_up()
         if self.encoder.card.aligned:
             _ = self.location_map
         background.background(Filter())
@@ -139,7 +149,8 @@ class Locator:
 
         Raises an InvalidPhoto for bytes that are no usable photo, InvalidOption for options that
         make no sense together, NotFound for a gallery that is not there. A generator or gallery
-        that fails is named in ``Prediction.degraded`` instead.
+        that fails is named in ``Prediction.degraded`` instead. Raises Overloaded before any work
+        when more photos are waiting than can be answered in time.
         """
         clock = Stopwatch(self._watch.stage, observe)
         found = await self.find(data, options, clock)
@@ -158,9 +169,11 @@ class Locator:
         """Everything that an answer is concluded from; raises as ``locate`` does."""
         deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
         generators = self._chosen(options)
-        photo = await clock.stage("decode", asyncio.to_thread(self._decode, data), _size)
+        passing = self.batcher.put(data, options.lane)
+        photo = await clock.stage("decode", passing.photo(), _size)
         found, readable = await asyncio.gather(
-            self._retrieve(photo, options, clock), self._readable(photo, data, generators, clock)
+            self._retrieve(photo, passing, options, clock),
+            self._readable(photo, data, generators, clock),
         )
         query = replace(found.query, photo=readable, deadline=deadline)
         found = replace(found, query=query)
@@ -189,16 +202,21 @@ class Locator:
 
     async def check(self, options: LocateOptions) -> None:
         """Raise what ``locate`` would for these options, before any photo is looked at."""
+        self.batcher.admit(options.lane)
         self._chosen(options)
         if options.rule is not Rule.GEOFIX and not self.encoder.card.aligned:
             raise self._cannot_compare(options.rule)
         await self._open(options.galleries)
         await asyncio.to_thread(background.background, options.filter)
 
-    async def embed_image(self, data: bytes) -> Embedding:
-        """The encoder's vectors of one photo."""
-        photo = await asyncio.to_thread(self._decode, data)
-        return await asyncio.to_thread(self._encode, photo)
+    async def embed_image(
+        self, data: bytes, lane: Lane = Lane.INTERACTIVE, *, admitted: bool = False
+    ) -> Embedding:
+        """The encoder's vectors of one photo.
+
+        Raises Overloaded as ``locate`` does, unless the caller was ``admitted`` before.
+        """
+        return await self.batcher.put(data, lane, admitted=admitted).embedding()
 
     async def embed_location(self, latlon: Float64Array) -> Float32Array:
         """float32 [N, 512]: location vectors of (lat, lon) [N, 2] in degrees."""
@@ -210,27 +228,31 @@ class Locator:
 
     async def close(self) -> None:
         """Close the galleries and give the data directory back."""
-        self.ready = False
+        await asyncio.to_thread(self.batcher.close)
         if self._lmm is not None:
             await self._lmm.close()
         await self.galleries.close()
         self._directory.release()
 
-    async def _retrieve(self, photo: Photo, options: LocateOptions, clock: Stopwatch) -> Findings:
+    async def _retrieve(
+        self, photo: Photo, passing: Passing, options: LocateOptions, clock: Stopwatch
+    ) -> Findings:
         """What the encoder and the galleries say of the photo."""
-        embedding = await clock.stage("encode", asyncio.to_thread(self._encode, photo))
+        embedding = await clock.stage("encode", passing.embedding())
         return await self._search(photo, embedding, options, clock)
 
     async def _search(
         self, photo: Photo, embedding: Embedding, options: LocateOptions, clock: Stopwatch
     ) -> Findings:
         """What the galleries hold that looks like the photo, and the photo in location space."""
-        galleries, infos = await self._open(options.galleries)
+        opened = await self._open(options.galleries)
+        galleries, infos = opened.galleries, opened.infos
         neighbours, degraded = await clock.stage(
             "search",
             retrieval.nearest(galleries, embedding.vector, options.neighbours, options.filter),
             lambda done: {"found": len(done[0])},
         )
+        degraded = (*opened.degraded, *degraded)
         query = Query(photo, embedding, neighbours, options.filter, account=options.account)
         look = await self._look(embedding, galleries, infos)
         if look is None and options.rule is not Rule.GEOFIX:
@@ -270,12 +292,12 @@ class Locator:
             return found.joined((), [Degradation(str(Channel.LMM), decision.degraded)])
         if not decision.ask:
             return found
-        galleries, _ = await self._open(options.galleries)
-        dissimilar = await retrieval.farthest(galleries, query, lmm.references)
+        opened = await self._open(options.galleries)
+        dissimilar = await retrieval.farthest(opened.galleries, query, lmm.references)
         return found.joined(*await propose_all([lmm], replace(query, dissimilar=dissimilar), clock))
 
     async def _look(
-        self, embedding: Embedding, galleries: Sequence[Gallery], infos: Sequence[GalleryInfo]
+        self, embedding: Embedding, galleries: Sequence[Searched], infos: Sequence[GalleryInfo]
     ) -> verify.Look | None:
         if embedding.location is None:
             return None
@@ -293,14 +315,8 @@ class Locator:
             "or the rule 'geofix'."
         )
 
-    def _decode(self, data: bytes) -> Photo:
-        return image.decode(data, target=self.encoder.decode_target)
-
     def _decode_to_read(self, data: bytes) -> Photo:
         return image.decode(data, target=_READING_PIXELS)
-
-    def _encode(self, photo: Photo) -> Embedding:
-        return self.encoder.encode([photo])[0]
 
     def _chosen(self, options: LocateOptions) -> list[Generator]:
         wanted = set(options.generators)
@@ -316,24 +332,9 @@ class Locator:
             )
         return [self._generators[name] for name in self._generators if name in wanted]
 
-    async def _open(self, names: Sequence[str]) -> tuple[list[Gallery], tuple[GalleryInfo, ...]]:
-        opened: list[Gallery] = []
-        infos = []
-        for name in dict.fromkeys(names or (self._settings.gallery,)):
-            if name == self._settings.gallery and name not in self.galleries.names():
-                # Before the first build the configured gallery is empty, not an error.
-                infos.append(GalleryInfo(name, 0, self.encoder.name, self.encoder.dimension, 0))
-                continue
-            gallery = await self.galleries.open(name)
-            info = await gallery.info()
-            if info.encoder != self.encoder.name:
-                raise Conflict(
-                    f"Gallery {name!r} holds vectors of {info.encoder!r}, but the service runs "
-                    f"{self.encoder.name!r}: rebuild the gallery or change GEOFIX_MODEL."
-                )
-            opened.append(gallery)
-            infos.append(info)
-        return opened, tuple(infos)
+    async def _open(self, names: Sequence[str]) -> Opened:
+        named = names or (self._settings.gallery,)
+        return await retrieval.open_all(self.galleries, named, self.encoder, self._settings)
 
 
 def _size(photo: Photo) -> dict[str, object]:

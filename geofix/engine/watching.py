@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from geofix.engine.types import Degradation, LmmCall, StageEvent
+from geofix.engine.types import Degradation, Lane, LmmCall, StageEvent
 
 
 class Watcher:
     """Is told what happens as it happens; this one does nothing with it.
 
-    Called on the event loop: a method must neither wait nor raise.
+    Called on the event loop, ``run`` and ``refused`` from any thread: a method must neither wait
+    nor raise.
     """
 
     def stage(self, event: StageEvent) -> None:
@@ -24,3 +25,9 @@ class Watcher:
 
     def degraded(self, degradation: Degradation) -> None:
         """An answer lacks a channel."""
+
+    def run(self, photos: int, seconds: float) -> None:
+        """The encoder has run once over so many photos."""
+
+    def refused(self, lane: Lane) -> None:
+        """A photo was refused, as too many are waiting."""

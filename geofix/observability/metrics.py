@@ -19,10 +19,11 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from geofix.engine.batching import PhotoQueue
 from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.lmm.outcome import Outcome
 from geofix.engine.generators.lmm.reading import Rejection
-from geofix.engine.types import Channel, Degradation, LmmCall, StageEvent
+from geofix.engine.types import Channel, Degradation, Lane, LmmCall, StageEvent
 from geofix.engine.watching import Watcher
 
 REGISTRY = CollectorRegistry()
@@ -47,6 +48,36 @@ DEGRADED = Counter(
     "geofix_degraded_total",
     "Channels that answers lack, by cause.",
     ["channel", "cause"],
+    registry=REGISTRY,
+)
+BATCH_PHOTOS = Histogram(
+    "geofix_batch_photos",
+    "Photos that the encoder ran over at once.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+    registry=REGISTRY,
+)
+RUN_SECONDS = Histogram(
+    "geofix_encoder_run_duration_seconds",
+    "Time of one run of the encoder.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+QUEUE_PHOTOS = Gauge(
+    "geofix_queue_photos",
+    "Photos waiting for their embedding or being worked on.",
+    ["lane"],
+    registry=REGISTRY,
+)
+QUEUE_AGE = Gauge(
+    "geofix_queue_oldest_seconds",
+    "How long the oldest of them has been here.",
+    ["lane"],
+    registry=REGISTRY,
+)
+REFUSED = Counter(
+    "geofix_photos_refused_total",
+    "Photos refused because they would have waited too long.",
+    ["lane"],
     registry=REGISTRY,
 )
 LMM_CALLS = Counter(
@@ -108,6 +139,20 @@ class EngineMetrics(Watcher):
         channel = _known(degradation.channel, Channel)
         DEGRADED.labels(channel, _known(degradation.cause, CAUSES)).inc()
 
+    def run(self, photos: int, seconds: float) -> None:
+        BATCH_PHOTOS.observe(photos)
+        RUN_SECONDS.observe(seconds)
+
+    def refused(self, lane: Lane) -> None:
+        REFUSED.labels(lane).inc()
+
+
+def set_queue(queue: PhotoQueue) -> None:
+    """Show what is waiting now."""
+    for lane in Lane:
+        QUEUE_PHOTOS.labels(lane).set(queue.depth(lane))
+        QUEUE_AGE.labels(lane).set(queue.age_s(lane))
+
 
 def set_breaker(state: State | None) -> None:
     """Show the state of the circuit breaker; None where there is no language model."""
@@ -138,6 +183,8 @@ def _begin() -> None:
     for channel in Channel:
         for cause in CAUSES:
             DEGRADED.labels(channel, cause)
+    for lane in Lane:
+        REFUSED.labels(lane)
     for stage in STAGES:
         STAGE_SECONDS.labels(stage)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from geofix.engine.locate import Locator
+from geofix.engine.types import Lane
 from geofix.errors import (
     EmptyPhoto,
     GeofixError,
@@ -43,6 +44,8 @@ Body = TypeVar("Body", bound=BaseModel)
 Entry = bytes | GeofixError
 """A photo's bytes, or why they could not be had."""
 
+_AT_ONCE = 8
+"""Photos of one request that are on their way together."""
 _BINARY = {"type": "string", "format": "binary"}
 
 
@@ -83,6 +86,7 @@ _BINARY = {"type": "string", "format": "binary"}
 async def embed_image(request: Request) -> Response:
     """A photo of a batch that cannot be read has a `problem` in place of its vector."""
     locator = locator_of(request)
+    locator.batcher.admit(Lane.INTERACTIVE)
     entries = await _photos(request)
     results = await unless_disconnected(request, _embed_all(locator, entries))
     if len(results) == 1 and isinstance(results[0], GeofixError):
@@ -162,14 +166,25 @@ async def _decoded(text: str) -> Entry:
 async def _embed_all(
     locator: Locator, entries: Sequence[Entry]
 ) -> list[ImageEmbedding | GeofixError]:
-    return list(await asyncio.gather(*(_embed(locator, entry) for entry in entries)))
+    """All photos of a request, a few at a time: those of one caller must not fill the line.
+
+    Raises Overloaded for the request as a whole; once admitted, none of its photos is refused.
+    """
+    locator.batcher.admit(Lane.INTERACTIVE)
+    few = asyncio.Semaphore(_AT_ONCE)
+
+    async def embed(entry: Entry) -> ImageEmbedding | GeofixError:
+        async with few:
+            return await _embed(locator, entry)
+
+    return list(await asyncio.gather(*(embed(entry) for entry in entries)))
 
 
 async def _embed(locator: Locator, entry: Entry) -> ImageEmbedding | GeofixError:
     if isinstance(entry, GeofixError):
         return entry
     try:
-        embedding = await locator.embed_image(entry)
+        embedding = await locator.embed_image(entry, admitted=True)
     except GeofixError as error:
         return error
     location = embedding.location

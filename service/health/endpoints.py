@@ -47,6 +47,8 @@ async def readyz(request: Request) -> Ready:
 async def metrics_(request: Request) -> Response:
     """Counters since the process began; answers while the service is not ready, too."""
     locator = running.opened(request.app)
+    if locator is not None:
+        metrics.set_queue(locator.batcher.queue)
     metrics.set_breaker(None if locator is None else locator.lmm_circuit)
     text, content_type = metrics.exposition(request.headers.get("accept", ""))
     return Response(text, media_type=content_type)

@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from geofix.engine.locate import Locator
-from geofix.engine.types import LocateOptions, Prediction, StageEvent
+from geofix.engine.types import Lane, LocateOptions, Prediction, StageEvent
 from geofix.errors import (
     EmptyPhoto,
     GeofixError,
@@ -100,6 +100,7 @@ async def locate(request: Request) -> Response:
     Options stand beside it: as further fields, in the query string, or under `options`.
     """
     locator = locator_of(request)
+    locator.batcher.admit(Lane.INTERACTIVE)
     data, options = await _understand(request)
     asked = _asked(request, options)
     if EVENT_STREAM in request.headers.get("accept", ""):

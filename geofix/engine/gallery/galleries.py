@@ -9,6 +9,7 @@ from geofix.engine.gallery.directory import DataDirectory, GalleryCard
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
 from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.engine.types import GalleryInfo
 from geofix.errors import Conflict
 
 
@@ -26,10 +27,17 @@ class Galleries:
 
     async def open(self, name: str) -> RecordedGallery:
         """The gallery of this name. Raises NotFound, and Unavailable for a damaged one."""
+        if (held := self._open.get(name)) is not None:
+            return held  # without the lock: another one's opening may take its time
         async with self._opening:
             if name not in self._open:
                 self._open[name] = await self._opened(self._directory.card(name))
             return self._open[name]
+
+    def described(self, name: str) -> GalleryInfo:
+        """A gallery's card, without asking the gallery: its photos are not counted."""
+        card = self._directory.card(name)
+        return GalleryInfo(name, card.version, card.encoder, card.dimension, 0)
 
     async def create(self, name: str, encoder: str, dimension: int) -> RecordedGallery:
         """The gallery of this name; an empty one when there is none.

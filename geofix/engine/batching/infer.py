@@ -1,0 +1,192 @@
+"""Threads that decode photos and run the model, and the one that watches over them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
+
+from geofix.engine import image
+from geofix.engine.batching.queue import Pace, Passing, PhotoQueue
+from geofix.engine.encoder import Encoder, reference_picture
+from geofix.engine.types import Embedding, Float32Array
+from geofix.errors import GeofixError, InvalidPhoto, ModelUnavailable, UnencodablePhoto
+
+log = logging.getLogger(__name__)
+
+LARGEST_BATCH = 64
+STALLED_S = 60.0
+"""A run or a decoding that takes this long is given up, and its thread with it."""
+_KNEE = 1.03
+"""A larger batch is taken as long as it is this many times quicker a photo."""
+
+
+def measure(encoder: Encoder, size: int = 0) -> Pace:
+    """How long a full run takes, and where the knee lies: the size that more does not quicken.
+
+    ``size`` fixes it. Sizes are doubled while that pays; each is run twice after a first run.
+    """
+    photo = encoder.prepare(reference_picture())
+    if size:
+        return Pace(size, _run_s(encoder, photo, size))
+    best = Pace(1, _run_s(encoder, photo, 1))
+    while best.size < LARGEST_BATCH:
+        larger = Pace(2 * best.size, _run_s(encoder, photo, 2 * best.size))
+        if larger.run_s / larger.size * _KNEE > best.run_s / best.size:
+            break
+        best = larger
+    return best
+
+
+def _run_s(encoder: Encoder, photo: Float32Array, size: int) -> float:
+    """Of a batch of ``size``, in seconds: the quicker of two runs."""
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        encoder.run([photo] * size)
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+class Decoder:
+    """Takes photos out of the line and decodes and resizes them, each alone."""
+
+    name = "decoder"
+
+    def __init__(self, queue: PhotoQueue, encoder: Encoder) -> None:
+        self._queue = queue
+        self._encoder = encoder
+
+    def take(self) -> Sequence[Passing]:
+        """Wait for the next photo; empty at the end."""
+        passing = self._queue.next_to_decode()
+        return [passing] if passing else []
+
+    def work(self, taken: Sequence[Passing]) -> None:
+        """Decode them."""
+        for passing in taken:
+            try:
+                photo = image.decode(passing.data, target=self._encoder.decode_target)
+                passing.input = self._encoder.prepare(photo)
+                with suppress(InvalidStateError):
+                    passing.decoded.set_result(photo)
+            except InvalidPhoto as error:
+                passing.fail(error)
+            except Exception:
+                log.exception("a photo could not be prepared")
+                passing.fail(GeofixError("The photo could not be prepared."))
+
+    def leave(self, taken: Sequence[Passing], seconds: float) -> None:
+        """They are decoded, or never will be."""
+        for passing in taken:
+            self._queue.decoded(passing)
+
+    def recover(self) -> None:
+        """Nothing a decoder needs can break."""
+
+
+class Inference:
+    """Runs the model over batches; a photo that it cannot encode costs only itself."""
+
+    name = "inference"
+
+    def __init__(self, queue: PhotoQueue, encoder: Encoder, reload: Callable[[], Encoder]) -> None:
+        self._queue = queue
+        self._encoder = encoder
+        self._reload = reload
+
+    def take(self) -> Sequence[Passing]:
+        """Wait for the next batch; empty at the end."""
+        return self._queue.next_to_encode()
+
+    def work(self, taken: Sequence[Passing]) -> None:
+        """Encode them. Raises what the model raises when it cannot encode anything."""
+        inputs = [passing.input for passing in taken if passing.input is not None]
+        try:
+            found = self._encoder.run(inputs)
+        except Exception:
+            log.exception("a run of %d photos failed; each is run alone", len(inputs))
+            found = [self._alone(one) for one in inputs]
+        if None in found:
+            self._encoder.warm_up()  # is it the photo, or the model?
+        for passing, embedding in zip(taken, found, strict=True):
+            if embedding is None:
+                passing.fail(UnencodablePhoto("The model gives no vector for this photo."))
+            else:
+                passing.succeed(embedding)
+
+    def leave(self, taken: Sequence[Passing], seconds: float) -> None:
+        """The run is over."""
+        self._queue.encoded(taken, seconds)
+
+    def recover(self) -> None:
+        """See that the model works, opened anew if need be. Raises what the model raises."""
+        try:
+            self._encoder.warm_up()
+        except Exception:
+            self._encoder = self._reload()
+            self._encoder.warm_up()
+
+    def _alone(self, one: Float32Array) -> Embedding | None:
+        try:
+            return self._encoder.run([one])[0]
+        except Exception:  # whether it is the photo's fault is asked of the model afterwards
+            return None
+
+
+Job = Decoder | Inference
+
+
+class Worker:
+    """One thread and what it is working on."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.taken: Sequence[Passing] = ()
+        self._since = 0.0
+        self._abandoned = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._loop, name=job.name, daemon=True)
+        self._thread.start()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the thread lives and is not stuck, or has ended as it should."""
+        if self._ended:
+            return True
+        stuck = bool(self.taken) and time.monotonic() - self._since > STALLED_S
+        return self._thread.is_alive() and not stuck
+
+    def abandon(self) -> None:
+        """Fail what the thread was working on; if it lives after all, let it end."""
+        self._abandoned.set()
+        error = ModelUnavailable("Work on the photo broke off. Send it again.", retry_after_s=1)
+        for passing in self.taken:
+            passing.input = None
+            passing.fail(error)
+        self.job.leave(self.taken, time.monotonic() - self._since)
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread's end."""
+        self._thread.join(timeout)
+
+    def _loop(self) -> None:
+        while not self._abandoned.is_set():
+            self._since = time.monotonic()
+            self.taken = self.job.take()
+            if not self.taken:
+                self._ended = True
+                return
+            self._since = time.monotonic()
+            try:
+                self.job.work(self.taken)
+            except Exception:
+                log.exception("a thread of the %s ends", self.job.name)
+                return
+            if self._abandoned.is_set():
+                return
+            self.job.leave(self.taken, time.monotonic() - self._since)
+            self.taken = ()

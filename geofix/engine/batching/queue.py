@@ -1,0 +1,260 @@
+"""Photos on their way through the model: admitted, decoded, gathered into batches.
+
+One lock guards it all. A photo waits as the bytes it came in, in a line by lane, until decoders
+take it; only as many photos are decoded ahead as the next runs of the model need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from geofix.engine.batching.lanes import Lanes
+from geofix.engine.types import Embedding, Float32Array, Lane, Photo
+from geofix.engine.watching import Watcher
+from geofix.errors import Overloaded
+
+T = TypeVar("T")
+
+DEFAULT_SIZE = 8
+"""Photos in a full run where nobody has measured what is best."""
+LEAST_PLACES = 32
+"""Photos that may be on their way in one lane, however small the batches are."""
+RUNS_AHEAD = 8
+"""Full runs of the model that may be on their way in one lane."""
+PATIENCE = 2.0
+"""A photo is given up when it has waited this many times what may be waited at most."""
+_LINGER = 0.5
+"""Of a full run's time: how long a run waits for photos that are being decoded."""
+_MEMORY = 0.2
+"""Weight of the newest observation of the pace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the model is, and the batch that makes it so."""
+
+    size: int
+    """Photos in a full run."""
+    run_s: float = 0.0
+    """Of a full run, in seconds; 0 = not known."""
+
+
+@dataclass(eq=False, slots=True)
+class Passing:
+    """One photo on its way. Cancelling either wait takes it out of the line."""
+
+    data: bytes
+    lane: Lane
+    arrived: float
+    """Of ``time.monotonic``."""
+    deadline: float
+    decoded: Future[Photo] = field(default_factory=Future)
+    encoded: Future[Embedding] = field(default_factory=Future)
+    input: Float32Array | None = None
+
+    async def photo(self) -> Photo:
+        """The decoded photo. Raises its InvalidPhoto, Overloaded after the deadline."""
+        return await self._wait(self.decoded)
+
+    async def embedding(self) -> Embedding:
+        """What the model says of it; errors as of ``photo``, and ModelUnavailable."""
+        return await self._wait(self.encoded)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever waits."""
+        for future in (self.decoded, self.encoded):
+            with suppress(InvalidStateError):
+                future.set_exception(error)
+
+    def succeed(self, embedding: Embedding) -> None:
+        """Hand over what the model says of it."""
+        with suppress(InvalidStateError):
+            self.encoded.set_result(embedding)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.encoded.cancelled()
+
+    async def _wait(self, future: Future[T]) -> T:
+        left = max(0.0, self.deadline - time.monotonic())
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), left)
+        except TimeoutError:
+            raise Overloaded("The photo waited longer than it may. Try again later.") from None
+        finally:
+            if not future.done() or future.cancelled():
+                self.decoded.cancel()
+                self.encoded.cancel()
+
+
+class PhotoQueue:
+    """The line, the decoders' photos and those ready for the model."""
+
+    def __init__(
+        self, pace: Pace, sessions: int, max_wait_s: Mapping[Lane, float], watch: Watcher
+    ) -> None:
+        self.pace = pace
+        self._watch = watch
+        self._max_wait_s = max_wait_s
+        self._sessions = sessions
+        self._ahead = pace.size * (sessions + 1)
+        self._places = max(LEAST_PLACES, RUNS_AHEAD * pace.size * sessions)
+        self._photo_s = pace.run_s / pace.size / sessions
+        self._line: Lanes[Passing] = Lanes()
+        self._ready: Lanes[Passing] = Lanes()
+        self._decoding: set[Passing] = set()
+        self._running: set[Passing] = set()
+        self._lock = threading.Lock()
+        self._to_decode = threading.Condition(self._lock)
+        self._to_encode = threading.Condition(self._lock)
+        self._saturated_since: float | None = None
+        self._closed = False
+
+    def admit(self, lane: Lane) -> None:
+        """Raise Overloaded when a photo that came now would wait too long."""
+        with self._lock:
+            self._admit(lane)
+
+    def put(self, data: bytes, lane: Lane, *, admitted: bool = False) -> Passing:
+        """Let a photo wait. Raises Overloaded as ``admit`` does, unless it was ``admitted``."""
+        now = time.monotonic()
+        passing = Passing(data, lane, now, now + PATIENCE * self._max_wait_s[lane])
+        with self._lock:
+            if not admitted:
+                self._admit(lane)
+            self._line.put(passing, now)
+            self._to_decode.notify()
+        return passing
+
+    def next_to_decode(self) -> Passing | None:
+        """Wait for a photo to decode; None when the queue is closed."""
+        with self._lock:
+            while not self._closed:
+                open_lanes = [lane for lane in Lane if self._ready.depth(lane) < self._ahead]
+                passing = self._line.take(time.monotonic(), open_lanes)
+                if passing is None:
+                    self._to_decode.wait()
+                elif not _dropped(passing):
+                    self._decoding.add(passing)
+                    return passing
+        return None
+
+    def decoded(self, passing: Passing) -> None:
+        """A decoder is done with a photo: it has an input for the model, or an error."""
+        with self._lock:
+            self._decoding.discard(passing)
+            if passing.input is not None:
+                self._ready.put(passing, time.monotonic())
+            self._to_encode.notify()
+
+    def next_to_encode(self) -> list[Passing]:
+        """Wait for the next batch; empty when the queue is closed.
+
+        Greedy: a run starts when nothing more is on its way. Photos that are being decoded are
+        waited for, as a larger batch is worth more than a few milliseconds.
+        """
+        with self._lock:
+            start_by = math.inf
+            while not self._closed:
+                now = time.monotonic()
+                if not self._ready:
+                    start_by = math.inf
+                    self._to_encode.wait()
+                    continue
+                start_by = min(start_by, now + _LINGER * self.pace.run_s)
+                full = len(self._ready) >= self.pace.size
+                if not full and self._more_comes() and now < start_by:
+                    self._to_encode.wait(start_by - now)
+                elif batch := self._take(now):
+                    return batch
+        return []
+
+    def encoded(self, batch: Sequence[Passing], seconds: float) -> None:
+        """A run is over; its photos have their embeddings or errors."""
+        now = time.monotonic()
+        self._watch.run(len(batch), seconds)
+        with self._lock:
+            self._running.difference_update(batch)
+            if self._saturated_since is not None:
+                observed = (now - self._saturated_since) / len(batch)
+                self._photo_s += _MEMORY * (observed - self._photo_s)
+            self._saturated_since = now if len(self._line) else None
+
+    def depth(self, lane: Lane) -> int:
+        """Photos of a lane that are waiting or being worked on."""
+        with self._lock:
+            return self._depth(lane)
+
+    def age_s(self, lane: Lane) -> float:
+        """How long the oldest photo of a lane has been here, in seconds; 0 without one."""
+        with self._lock:
+            arrived = [passing.arrived for passing in self._present() if passing.lane is lane]
+        return time.monotonic() - min(arrived) if arrived else 0.0
+
+    def expected_wait_s(self, lane: Lane) -> float:
+        """How long a photo that came now would wait for its embedding, in seconds."""
+        with self._lock:
+            return self._expected_wait_s(lane)
+
+    def close(self, error: BaseException) -> None:
+        """Let every thread go, and tell everybody who waits ``error``."""
+        with self._lock:
+            self._closed = True
+            left = [*self._line.clear(), *self._ready.clear()]
+            self._to_decode.notify_all()
+            self._to_encode.notify_all()
+        for passing in left:
+            passing.fail(error)
+
+    def _admit(self, lane: Lane) -> None:
+        wait = self._expected_wait_s(lane)
+        if self._depth(lane) >= self._places or wait > self._max_wait_s[lane]:
+            self._watch.refused(lane)
+            raise Overloaded(
+                "More photos are waiting than can be answered in time. Try again later.",
+                retry_after_s=max(1, math.ceil(wait)),
+            )
+
+    def _expected_wait_s(self, lane: Lane) -> float:
+        ahead = len(self._present()) if lane is Lane.BATCH else self._depth(lane)
+        if lane is Lane.INTERACTIVE:
+            ahead += sum(passing.lane is Lane.BATCH for passing in self._decoding | self._running)
+        return ahead * self._photo_s
+
+    def _depth(self, lane: Lane) -> int:
+        working = sum(passing.lane is lane for passing in self._decoding | self._running)
+        return self._line.depth(lane) + self._ready.depth(lane) + working
+
+    def _present(self) -> list[Passing]:
+        return [*self._line, *self._ready, *self._decoding, *self._running]
+
+    def _more_comes(self) -> bool:
+        return bool(self._decoding) or len(self._line) > 0
+
+    def _take(self, now: float) -> list[Passing]:
+        batch: list[Passing] = []
+        while len(batch) < self.pace.size and (passing := self._ready.take(now)) is not None:
+            if not _dropped(passing):
+                batch.append(passing)
+        self._running.update(batch)
+        self._to_decode.notify_all()
+        return batch
+
+
+def _dropped(passing: Passing) -> bool:
+    """Whether a photo is not worth any more work: its client is gone, or it is too late."""
+    if passing.given_up:
+        return True
+    if time.monotonic() > passing.deadline:
+        passing.fail(Overloaded("The photo waited longer than it may. Try again later."))
+        return True
+    return False
