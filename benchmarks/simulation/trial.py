@@ -19,6 +19,7 @@ from geofix.engine.scorer import Scorer
 from geofix.engine.types import LEVELS_KM, Filter, Float32Array, Float64Array, Int64Array
 from geofix.geo.coordinates import haversine_km
 from geofix.geo.priors import earth
+from indexer.evaluation import searched_area
 from indexer.evaluation.calibrate import Outcome
 from indexer.evaluation.likelihood import Labelled, MapWeights
 
@@ -226,7 +227,7 @@ def _chosen(trial: Trial, case: Case, scorer: Scorer) -> Mapping[str, float]:
         "lon": float(best[1]),
         "radius 50": profile.radius_km(scorer.radii[0.5]),
         "radius 90": profile.radius_km(scorer.radii[0.9]),
-        "area": searching.area_km2(said, case.truth),
+        "area": searched_area.area_km2(said, case.truth),
         **{f"within {km:g}": p for km, p in within.items()},
     }
 
