@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from geofix.errors import GeofixError, QuotaExceeded, Unauthenticated, Unavailable
+from service.refusals import refusal
 from service.request_id import request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -77,13 +78,7 @@ class Unexpected:
 
 def problem_of(error: GeofixError, request: Request) -> Problem:
     """The problem details of a deliberate error."""
-    return Problem(
-        type=error.problem_type,
-        title=error.title,
-        status=error.status,
-        detail=str(error),
-        instance=f"urn:uuid:{request_id(request.scope)}",
-    )
+    return _problem(request, error.status, error.slug, error.title, str(error))
 
 
 def responses(*errors: type[GeofixError]) -> dict[int | str, dict[str, object]]:
@@ -117,18 +112,15 @@ async def _deliberate(request: Request, error: GeofixError) -> Response:
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
-    details = "; ".join(
-        f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
-        for entry in error.errors()[:5]
-    )
-    return _plain(request, 422, "invalid-option", "An option is unknown or out of range", details)
+    return await _deliberate(request, refusal(error))
 
 
 async def _routing(request: Request, error: HTTPException) -> Response:
     slug, title, detail = _ROUTING.get(
         error.status_code, ("invalid-request", "The request cannot be understood", error.detail)
     )
-    return _plain(request, error.status_code, slug, title, detail, error.headers)
+    problem = _problem(request, error.status_code, slug, title, detail)
+    return _response(problem, request, error.headers)
 
 
 async def _unheard(request: Request, error: ClientDisconnect) -> Response:
@@ -144,22 +136,14 @@ def unexpected(error: Exception, request: Request) -> Problem:
     )
 
 
-def _plain(
-    request: Request,
-    status: int,
-    slug: str,
-    title: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    problem = Problem(
+def _problem(request: Request, status: int, slug: str, title: str, detail: str) -> Problem:
+    return Problem(
         type=f"urn:geofix:problem:{slug}",
         title=title,
         status=status,
         detail=detail,
         instance=f"urn:uuid:{request_id(request.scope)}",
     )
-    return _response(problem, request, headers)
 
 
 def _response(

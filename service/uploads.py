@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from geofix.errors import (
     EmptyPhoto,
-    GeofixError,
-    InvalidOption,
     InvalidRequest,
     UnsupportedContentType,
 )
+from service.refusals import refusal
+
+Body = TypeVar("Body", bound=BaseModel)
 
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
+_MOST_FIELDS = 50
 
 
 class _InMemory(MultiPartParser):
@@ -36,7 +40,13 @@ class Form:
     """The photos and the other fields of a multipart body."""
 
     photos: tuple[bytes, ...]
+    """At least one; each may be empty."""
     fields: tuple[tuple[str, str], ...]
+
+    @property
+    def photo(self) -> bytes:
+        """The only photo. Raises EmptyPhoto."""
+        return not_empty(self.photos[0])
 
 
 def content_type(request: Request) -> str:
@@ -57,6 +67,17 @@ def unsupported(request: Request, *accepted: str) -> UnsupportedContentType:
     )
 
 
+async def read_json(request: Request, model: type[Body], known: Collection[str] = ()) -> Body:
+    """The JSON body as its model. Raises UnsupportedContentType, and what ``refusal`` gives."""
+    if content_type(request) != JSON:
+        raise unsupported(request, JSON)
+    body = await request.body()
+    try:
+        return await asyncio.to_thread(model.model_validate_json, body, strict=True)
+    except ValidationError as error:
+        raise refusal(error, known) from error
+
+
 async def read_photo(request: Request) -> bytes:
     """The whole body as one photo. Raises EmptyPhoto."""
     return not_empty(await request.body())
@@ -65,10 +86,14 @@ async def read_photo(request: Request) -> bytes:
 async def read_form(request: Request, *, max_photos: int) -> Form:
     """The parts of a multipart body: files named ``photo``, everything else a text field.
 
-    Raises InvalidRequest for a malformed body, another file, or too many parts; EmptyPhoto.
+    Raises InvalidRequest for a malformed body, another file, or too many parts.
     """
     parser = _InMemory(
-        request.headers, request.stream(), max_files=max_photos, max_fields=50, max_part_size=65_536
+        request.headers,
+        request.stream(),
+        max_files=max_photos + _MOST_FIELDS,  # options may come as files by mistake
+        max_fields=_MOST_FIELDS,
+        max_part_size=65_536,
     )
     try:
         form = await parser.parse()
@@ -77,25 +102,31 @@ async def read_form(request: Request, *, max_photos: int) -> Form:
     except UnicodeError as error:
         raise InvalidRequest("The multipart body's charset cannot be read. Use UTF-8.") from error
     try:
-        return await _parts(form)
+        return await _parts(form, max_photos)
     finally:
         await form.close()
 
 
-async def _parts(form: FormData) -> Form:
+async def _parts(form: FormData, max_photos: int) -> Form:
     photos: list[bytes] = []
     fields: list[tuple[str, str]] = []
     for name, part in form.multi_items():
         if isinstance(part, str):
             fields.append((name, part))
         elif name == "photo":
-            photos.append(not_empty(await part.read()))
+            photos.append(await part.read())
         else:
-            raise InvalidRequest(f"File part {name[:80]!r} is unexpected. Name it 'photo'.")
+            raise InvalidRequest(
+                f"The part {name[:80]!r} is a file. Only the photo is one, in a part named "
+                "'photo'; options are sent as text, without a file name."
+            )
     if any(name == "photo" for name, _ in fields):
         raise InvalidRequest("The part 'photo' holds text. Send it as a file, with a file name.")
     if not photos:
         raise InvalidRequest("No file part named 'photo' is in the body.")
+    if len(photos) > max_photos:
+        wanted = "Exactly one part" if max_photos == 1 else f"At most {max_photos} parts"
+        raise InvalidRequest(f"{wanted} named 'photo' can be sent; these are {len(photos)}.")
     return Form(tuple(photos), tuple(fields))
 
 
@@ -115,25 +146,6 @@ def _decode(text: str) -> bytes:
             "The photo is not valid base64. Send the standard alphabet with padding, "
             "without a data: prefix."
         ) from error
-
-
-def invalid_json(error: ValidationError) -> GeofixError:
-    """The deliberate error of a JSON body that its model refused.
-
-    InvalidRequest for what is no JSON object or has no content, InvalidOption for a wrong field.
-    """
-    for entry in error.errors(include_input=False):
-        path = ".".join(str(part) for part in entry["loc"])
-        if entry["type"] == "json_invalid":
-            return InvalidRequest(f"The body is not valid JSON: {entry['msg']}.")
-        if not path or (entry["type"] == "missing" and len(entry["loc"]) == 1):
-            reason = entry["msg"].removeprefix("Value error, ")
-            return InvalidRequest(f"The JSON body is incomplete: {path or 'body'}: {reason}.")
-    entry = error.errors(include_input=False)[0]
-    path = ".".join(str(part) for part in entry["loc"])[:200]
-    if entry["type"] == "extra_forbidden":
-        return InvalidOption(f"Unknown option {path!r}.")
-    return InvalidOption(f"{path}: {entry['msg']}.")
 
 
 def not_empty(data: bytes) -> bytes:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from geofix.engine.locate import Locator
@@ -40,7 +39,6 @@ from service.running import locator_of
 
 router = APIRouter(prefix="/v1/embed", tags=["embed"])
 
-Body = TypeVar("Body", bound=BaseModel)
 Entry = bytes | GeofixError
 """A photo's bytes, or why they could not be had."""
 
@@ -125,9 +123,7 @@ async def embed_image(request: Request) -> Response:
 async def embed_location(request: Request) -> Response:
     """Positions are WGS84 degrees; one out of range fails the request, naming it."""
     locator = locator_of(request)
-    if uploads.content_type(request) != uploads.JSON:
-        raise uploads.unsupported(request, uploads.JSON)
-    wanted = await _read(request, LocationsRequest)
+    wanted = await uploads.read_json(request, LocationsRequest)
     latlon = np.array(wanted.latlon(), dtype=np.float64)
     for index, (lat, lon) in enumerate(latlon.tolist()):
         if abs(lat) > 90.0 or abs(lon) > 180.0:
@@ -148,9 +144,9 @@ async def _photos(request: Request) -> Sequence[Entry]:
             form = await uploads.read_form(request, max_photos=MAX_PHOTOS)
             if form.fields:
                 raise InvalidOption(f"Unknown option {form.fields[0][0][:80]!r}. There are none.")
-            return form.photos
+            return [_present(photo) for photo in form.photos]
         case uploads.JSON:
-            wanted = await _read(request, ImagesRequest)
+            wanted = await uploads.read_json(request, ImagesRequest)
             return [await _decoded(photo) for photo in wanted.encoded()]
         case _:
             raise uploads.unsupported(request, "image/*", uploads.MULTIPART, uploads.JSON)
@@ -159,6 +155,13 @@ async def _photos(request: Request) -> Sequence[Entry]:
 async def _decoded(text: str) -> Entry:
     try:
         return await uploads.from_base64(text)
+    except GeofixError as error:
+        return error
+
+
+def _present(photo: bytes) -> Entry:
+    try:
+        return uploads.not_empty(photo)
     except GeofixError as error:
         return error
 
@@ -192,14 +195,6 @@ async def _embed(locator: Locator, entry: Entry) -> ImageEmbedding | GeofixError
         vector=embedding.vector.tolist(),
         location=None if location is None else location.tolist(),
     )
-
-
-async def _read(request: Request, model: type[Body]) -> Body:
-    body = await request.body()
-    try:
-        return await asyncio.to_thread(model.model_validate_json, body, strict=True)
-    except ValidationError as error:
-        raise uploads.invalid_json(error) from error
 
 
 async def _json(content: BaseModel) -> Response:

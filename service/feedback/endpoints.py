@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
 
 from geofix.errors import (
     InvalidCoordinate,
@@ -54,19 +53,7 @@ async def tell_truth(request: Request, response: Response) -> Measured:
     Told twice, a truth is kept once; another truth takes its place. Nothing of the photo is kept
     but its hash.
     """
-    if uploads.content_type(request) != uploads.JSON:
-        raise uploads.unsupported(request, uploads.JSON)
-    truth = _parse(await request.body())
+    truth = await uploads.read_json(request, Truth)
     measured = await answers_of(request).tell(truth, caller_of(request).account)
     response.status_code = 201 if measured.recorded is Recorded.NEW else 200
     return measured
-
-
-def _parse(body: bytes) -> Truth:
-    try:
-        return Truth.model_validate_json(body, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        if first["loc"] in (("lat",), ("lon",)) and first["type"] != "missing":
-            raise InvalidCoordinate(f"{first['loc'][0]}: {first['msg']}.") from error
-        raise uploads.invalid_json(error) from error

@@ -34,6 +34,7 @@ from service.galleries.schemas import (
     Removed,
 )
 from service.problems import responses
+from service.refusals import refusal
 from service.running import locator_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
@@ -107,7 +108,7 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
     if uploads.content_type(request) != uploads.MULTIPART:
         raise uploads.unsupported(request, uploads.MULTIPART)
     form = await uploads.read_form(request, max_photos=1)
-    fields, data = _fields(form), form.photos[0]
+    fields, data = _fields(form), form.photo
     encoder = locator.encoder
     if name not in locator.galleries.names():
         await locator.embed_image(data)  # a photo that is refused must not leave a new gallery
@@ -149,7 +150,7 @@ async def remove_photo(request: Request, name: str, photo_id: UUID) -> None:
     "/{name}/photos",
     operation_id="removePhotosOf",
     summary="Remove a contributor's photos",
-    responses=responses(NotFound, InvalidOption, Unavailable),
+    responses=responses(InvalidRequest, NotFound, InvalidOption, Unavailable),
 )
 async def remove_photos_of(
     request: Request, name: str, contributor: Annotated[str, Query(min_length=1)]
@@ -169,10 +170,4 @@ def _fields(form: uploads.Form) -> PhotoFields:
     try:
         return PhotoFields.model_validate(dict(form.fields))
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])[:80]
-        if first["type"] == "missing":
-            raise InvalidRequest(f"The field {field!r} is missing.") from error
-        if field in ("lat", "lon"):
-            raise InvalidCoordinate(f"{field}: {first['msg']}.") from error
-        raise InvalidOption(f"{field}: {first['msg']}.") from error
+        raise refusal(error, known=PhotoFields.model_fields) from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field
 
 from geofix.engine.gallery.ingest import Outcome, Status
 from geofix.engine.gallery.port import Gallery
 from geofix.engine.types import GalleryInfo
+from service.numbers import Number
 
 Text = Annotated[str, Field(max_length=500)]
 Counts = Annotated[dict[str, int], Field(description="Photos by value, most frequent first.")]
@@ -66,8 +67,8 @@ class PhotoFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    lat: Annotated[FiniteFloat, Field(ge=-90, le=90, description="WGS84 degrees.")]
-    lon: Annotated[FiniteFloat, Field(ge=-180, le=180, description="WGS84 degrees.")]
+    lat: Annotated[Number, Field(ge=-90, le=90, description="WGS84 degrees.")]
+    lon: Annotated[Number, Field(ge=-180, le=180, description="WGS84 degrees.")]
     key: Text = Field("", description="Your name of the photo; the file's sha256 by default.")
     country: Annotated[str, Field(pattern="^([A-Z]{2})?$")] = Field(
         "", description="ISO 3166-1 alpha-2; found from the position by default."

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
@@ -34,7 +32,6 @@ from service.locate.options import (
     Options,
     Refinement,
     from_strings,
-    invalid_option,
     query_parameters,
 )
 from service.locate.schemas import Answer, LocateRequest, Stage
@@ -42,8 +39,6 @@ from service.problems import Problem, problem_of, responses, unexpected
 from service.running import answers_of, locator_of, settings_of
 
 router = APIRouter(prefix="/v1", tags=["locate"])
-
-Body = TypeVar("Body", bound=BaseModel)
 
 EVENT_STREAM = "text/event-stream"
 
@@ -152,12 +147,9 @@ def _asked(request: Request, options: Refinement) -> LocateOptions:
 
 
 async def _refinement(request: Request) -> Refinement:
-    body = await request.body()
-    if not body:
+    if not await request.body():
         return Refinement()
-    if uploads.content_type(request) != uploads.JSON:
-        raise uploads.unsupported(request, uploads.JSON)
-    return _parse(Refinement, body)
+    return await uploads.read_json(request, Refinement, known=Options.model_fields)
 
 
 async def _understand(request: Request) -> tuple[bytes, Options]:
@@ -169,24 +161,14 @@ async def _understand(request: Request) -> tuple[bytes, Options]:
             return await uploads.read_photo(request), options
         case uploads.MULTIPART:
             form = await uploads.read_form(request, max_photos=1)
-            return form.photos[0], from_strings([*query, *form.fields])
+            return form.photo, from_strings([*query, *form.fields])
         case uploads.JSON:
             if query:
                 raise InvalidOption("Beside a JSON body, options stand under 'options'.")
-            body = await request.body()
-            wanted = await asyncio.to_thread(_parse, LocateRequest, body)
+            wanted = await uploads.read_json(request, LocateRequest, known=Options.model_fields)
             return await uploads.from_base64(wanted.photo), wanted.options
         case _:
             raise uploads.unsupported(request, "image/*", uploads.MULTIPART, uploads.JSON)
-
-
-def _parse(model: type[Body], body: bytes) -> Body:
-    try:
-        return model.model_validate_json(body, strict=True)
-    except ValidationError as error:
-        malformed = uploads.invalid_json(error)
-        is_option = isinstance(malformed, InvalidOption)
-        raise (invalid_option(error) if is_option else malformed) from error
 
 
 async def _stages(

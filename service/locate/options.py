@@ -6,7 +6,6 @@ semicolons (``polygon=48.8,2.2;48.9,2.2;48.9,2.4``). In JSON they are arrays.
 
 from __future__ import annotations
 
-import difflib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,14 +18,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
     ValidationError,
 )
 
 from geofix.engine.types import Filter, LocateOptions, Rule
-from geofix.errors import GeofixError, InvalidCoordinate, InvalidOption
+from geofix.errors import InvalidCoordinate, InvalidOption
 from geofix.geo.cells import polygon_contains
 from geofix.geo.places import country_name
+from service.numbers import Number, Whole
+from service.refusals import refusal
 
 _HALF_ROUND_KM = 20_038.0
 _GENERATORS = ("auto", "none", "text", "attributes", "lmm")
@@ -116,7 +116,7 @@ class Refinement(BaseModel):
         Names, Field(description="Galleries searched together; none = the service's own.")
     ] = ()
     neighbours: Annotated[
-        int | None,
+        Whole | None,
         Field(ge=1, le=200, description="Photos retrieved; none = the service's setting."),
     ] = None
     generators: Annotated[
@@ -130,19 +130,19 @@ class Refinement(BaseModel):
         Field(description="ISO 3166-1 alpha-2 codes; the answer lies in one of them."),
     ] = ()
     bbox: Annotated[
-        tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None,
+        tuple[Number, Number, Number, Number] | None,
         BeforeValidator(_split),
         AfterValidator(lambda box: box and _box(box)),
         Field(description="west, south, east, north in degrees; west above east crosses ±180°."),
     ] = None
     polygon: Annotated[
-        tuple[tuple[FiniteFloat, FiniteFloat], ...],
+        tuple[tuple[Number, Number], ...],
         BeforeValidator(_corners),
         AfterValidator(_polygon),
         Field(max_length=500, description="Corners as lat, lon; edges take the shorter way."),
     ] = ()
     radius: Annotated[
-        tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None,
+        tuple[Number, Number, Number] | None,
         BeforeValidator(_split),
         AfterValidator(lambda circle: circle and _circle(circle)),
         Field(description="lat, lon, km: the answer lies in this circle."),
@@ -156,7 +156,7 @@ class Refinement(BaseModel):
         Names, Field(description="Contributors whose photos must not be used.")
     ] = ()
     budget_s: Annotated[
-        FiniteFloat | None,
+        Number | None,
         Field(
             gt=0,
             le=600,
@@ -174,7 +174,7 @@ class Refinement(BaseModel):
     ] = Rule.GEOFIX
     heatmap: Annotated[bool, Field(description="Whether the answer carries the heat map.")] = True
     candidates: Annotated[
-        int, Field(ge=1, le=100, description="How many clusters of candidates are listed.")
+        Whole, Field(ge=1, le=100, description="How many clusters of candidates are listed.")
     ] = 10
 
     def strings(self) -> dict[str, str]:
@@ -238,25 +238,7 @@ def from_strings(pairs: Sequence[tuple[str, str]]) -> Options:
     try:
         return Options.model_validate_strings(values)
     except ValidationError as error:
-        raise invalid_option(error) from error
-
-
-def invalid_option(error: ValidationError) -> GeofixError:
-    """The deliberate error for options that pydantic refused."""
-    sentences = [_sentence(entry["type"], entry["loc"], entry["msg"]) for entry in error.errors()]
-    return InvalidOption(" ".join(dict.fromkeys(sentences[:5])))
-
-
-def _sentence(kind: str, loc: tuple[int | str, ...], message: str) -> str:
-    path = [str(part) for part in loc if part != "options"]
-    if kind == "extra_forbidden":
-        known = [*Options.model_fields]
-        if path[-1] in known:
-            return f"Option {path[-1]!r} belongs to the first request, which sends the photo."
-        close = difflib.get_close_matches(path[-1], known, n=1)
-        meant = f"Did you mean {close[0]!r}?" if close else f"Options are {', '.join(known)}."
-        return f"Unknown option {path[-1][:80]!r}. {meant}"
-    return f"{'.'.join(path) or 'options'}: {message.removeprefix('Value error, ')}."
+        raise refusal(error, known=Options.model_fields) from error
 
 
 def query_parameters() -> list[Mapping[str, object]]:

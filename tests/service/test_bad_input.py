@@ -111,7 +111,7 @@ _BAD = {
     "json-list": Bad(400, "invalid-request", _json("[1]"), _JSON),
     "json-depth": Bad(400, "invalid-request", _json("[" * 100_000), _JSON),
     "no-photo-in-json": Bad(400, "invalid-request", _json('{"options": {}}'), _JSON),
-    "number-for-photo": Bad(422, "invalid-option", _json('{"photo": 7}'), _JSON),
+    "number-for-photo": Bad(400, "invalid-request", _json('{"photo": 7}'), _JSON),
     "unknown-rule": Bad(422, "invalid-option", lambda jpeg: jpeg, query="rule=best"),
     "rule-without-places": Bad(422, "invalid-option", lambda jpeg: jpeg, query="rule=g3"),
     "unknown-option": Bad(422, "invalid-option", lambda jpeg: jpeg, query="colour=red"),
@@ -145,6 +145,10 @@ _BAD = {
         400, "invalid-request", _form(_FILE.replace('; filename="a.jpg"', "")), _FORM
     ),
     "empty-part": Bad(400, "empty-photo", _form(_FILE.removesuffix("bytes")), _FORM),
+    "option-as-file": Bad(
+        400, "invalid-request", _form(_FILE, _FILE.replace('"photo"', '"country"')), _FORM
+    ),
+    "many-files": Bad(400, "invalid-request", _form(*[_FILE] * 200), _FORM),
     "no-boundary": Bad(
         400, "invalid-request", _form(_FILE), {"Content-Type": "multipart/form-data"}
     ),
@@ -212,6 +216,25 @@ def test_a_wrong_option_says_which_and_what_to_do(client: httpx.Client, jpeg: by
     ):
         response = client.post(f"/v1/locate?{query}", content=jpeg, headers=_JPEG)
         assert says in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("two-photos", "Exactly one part named 'photo' can be sent; these are 2."),
+        ("option-as-file", "The part 'country' is a file. Only the photo is one"),
+        ("number-for-photo", "photo must be a string: the photo's file in base64."),
+        ("no-photo-in-json", "The field 'photo' is missing."),
+        ("json-list", "The body cannot be understood"),
+        ("unknown-json-option", "Unknown option 'colour'. Did you mean 'country'?"),
+    ],
+)
+def test_a_body_that_is_wrong_is_told_how(
+    client: httpx.Client, jpeg: bytes, name: str, says: str
+) -> None:
+    bad = _BAD[name]
+    response = client.post("/v1/locate", content=bad.content(jpeg), headers=bad.headers)
+    assert says in response.json()["detail"]
 
 
 def _saved(image: Image.Image, form: str, **how: object) -> bytes:

@@ -44,6 +44,15 @@ def test_one_bad_photo_in_a_batch_costs_only_itself(client: httpx.Client, jpeg: 
     assert all(_unit(e["vector"]) for index, e in enumerate(embeddings) if index != 3)
 
 
+def test_an_empty_part_of_a_batch_costs_only_itself(client: httpx.Client, jpeg: bytes) -> None:
+    files = [("photo", ("a.jpg", data)) for data in (jpeg, b"", jpeg)]
+    response = client.post("/v1/embed/image", files=files)
+    assert response.status_code == 200, response.text
+    problems = [embedding["problem"] for embedding in response.json()["embeddings"]]
+    assert problems[0] is problems[2] is None
+    assert problems[1]["type"] == "urn:geofix:problem:empty-photo"
+
+
 def test_a_photo_alone_fails_with_its_own_status(client: httpx.Client, jpeg: bytes) -> None:
     for response in (
         client.post("/v1/embed/image", content=jpeg[:900], headers={"Content-Type": "image/jpeg"}),

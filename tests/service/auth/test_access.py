@@ -11,7 +11,7 @@ from service.auth.caller import Scope
 from tests.service.auth.conftest import Ask
 
 _IN_GALLERIES = "/v1/galleries"
-_OPEN = {"/healthz", "/readyz"}
+_OPEN = {"/healthz", "/readyz", "/metrics"}
 
 
 def _key(config: Settings, *scopes: Scope, cap_km: float | None = None) -> str:

@@ -6,10 +6,9 @@ missing or null, content may be null, a text or a list of parts, a choice may be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from pydantic_core import from_json
 
 _MAX_TOKENS = 10**9
 _FINISHED: Mapping[object, bool] = {"stop": True, "length": False, "max_tokens": False}
@@ -38,8 +37,8 @@ class ChatAnswer:
 def chat_answer(body: bytes) -> ChatAnswer | None:
     """Read a body of any content; None when it holds no choices."""
     try:
-        answer = _object(from_json(body))
-    except ValueError:
+        answer = _object(json.loads(body))
+    except (ValueError, RecursionError):
         return None
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
