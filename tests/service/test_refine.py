@@ -141,6 +141,7 @@ async def _keep(client: httpx.AsyncClient, data: bytes) -> str:
     response = await client.post(
         "/v1/locate?keep=true&generators=none", content=data, headers=_JPEG
     )
+    assert response.status_code == 200, response.text
     return str(response.json()["id"])
 
 
