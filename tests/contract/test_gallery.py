@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -17,11 +19,14 @@ from geofix.engine.gallery.captured import span
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
 from geofix.engine.gallery.port import Gallery
+from geofix.engine.gallery.qdrant import QdrantGallery
+from geofix.engine.gallery.qdrant_server import QdrantServer
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import point_id
 from geofix.engine.region import contains
 from geofix.engine.types import Filter, Float32Array, Float64Array, Point
 from geofix.errors import GeofixError
+from tests.contract.qdrant_local import LocalServer, serving
 
 DIMENSION = 48
 
@@ -38,7 +43,33 @@ async def recorded(directory: Path) -> Gallery:
     return await RecordedGallery.open(await edge(directory), Ledger(directory, DIMENSION))
 
 
-KINDS = pytest.mark.parametrize("open_gallery", [edge, recorded])
+async def qdrant(directory: Path) -> Gallery:
+    """On the server of the fixture ``qdrant_server``; a directory has its own collections."""
+    prefix = f"test-{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}"
+    return await QdrantGallery.open(
+        QdrantServer(os.environ[QDRANT_URL], prefix=prefix, deadline_s=60.0),
+        name="world",
+        encoder="e",
+        dimension=DIMENSION,
+        exact_floats=0,
+    )
+
+
+QDRANT_URL = "GEOFIX_QDRANT_URL"
+NAMED_SERVER = os.environ.get(QDRANT_URL, "")
+ON_SERVER = pytest.param(qdrant, marks=pytest.mark.server)
+KINDS = pytest.mark.parametrize("open_gallery", [edge, recorded, ON_SERVER])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def qdrant_server() -> Iterator[None]:
+    """The server that the environment names, or local mode behind gRPC."""
+    if NAMED_SERVER:
+        yield
+        return
+    with serving(LocalServer()) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(QDRANT_URL, url)
+        yield
 
 
 def unit(rows: Float64Array) -> Float32Array:
@@ -148,9 +179,12 @@ class Filled:
     def __init__(self, runner: asyncio.Runner, gallery: Gallery) -> None:
         self.runner = runner
         self.gallery = gallery
+        # Local mode looks at every point in Python: one query has to do there.
+        local = isinstance(gallery, QdrantGallery) and not NAMED_SERVER
+        self.queries = QUERIES[:1] if local else QUERIES
 
 
-@pytest.fixture(scope="module", params=[edge, recorded])
+@pytest.fixture(scope="module", params=[edge, recorded, ON_SERVER])
 def filled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Filled]:
@@ -177,7 +211,7 @@ def test_every_filter_returns_the_true_top_k(filled: Filled, name: str) -> None:
 
     async def check() -> None:
         assert await filled.gallery.count(where) == len(passing)
-        for vector in QUERIES:
+        for vector in filled.queries:
             for k in (1, 50, len(POINTS) + 10):
                 found = await filled.gallery.search(vector, k, where)
                 expected = best(list(passing.values()), vector, k)

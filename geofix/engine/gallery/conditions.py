@@ -20,6 +20,9 @@ from geofix.geo import cells
 CELL_LEVELS = (2, 5, 8, 11)
 """S2 levels stored with every point; their cells are about 2300, 290, 36 and 4.5 km wide."""
 
+KEYWORDS = ("cell", "country", "source", "licence", "contributor", "sha256")
+"""Fields of which every store keeps an index of exact values."""
+
 _MAX_TOKENS = 512
 _REFINE_UP_TO = 32
 """A covering of more cells than this follows its area closely enough already."""

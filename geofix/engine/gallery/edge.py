@@ -19,10 +19,10 @@ from typing import TypeVar
 import qdrant_edge as qe
 
 from geofix.engine.gallery import optimizing
+from geofix.engine.gallery.conditions import KEYWORDS
 from geofix.engine.gallery.edge_points import from_record, to_points
 from geofix.engine.gallery.edge_search import EXACT_FLOATS, count, search
 from geofix.engine.gallery.edge_shard import (
-    KEYWORDS,
     current,
     load,
     name_current,

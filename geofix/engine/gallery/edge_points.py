@@ -9,10 +9,8 @@ import qdrant_edge as qe
 
 from geofix.engine.gallery.captured import span
 from geofix.engine.gallery.conditions import Conditions, cell_tokens
-from geofix.engine.gallery.records import TEXT_FIELDS
+from geofix.engine.gallery.records import SHOWN, TEXT_FIELDS
 from geofix.engine.types import Float32Array, Neighbour, Point
-
-_SHOWN = ("country", "source", "contributor", "licence", "captured_at", "uri")
 
 
 def to_points(points: Sequence[Point]) -> list[qe.Point]:
@@ -57,7 +55,7 @@ def to_neighbour(similarity: float, record: qe.Record, gallery: str) -> Neighbou
         lon=payload["lon"],
         similarity=min(1.0, max(-1.0, similarity)),
         gps=_vector(record, "gps"),
-        **{name: str(payload.get(name, "")) for name in _SHOWN},
+        **{name: str(payload.get(name, "")) for name in SHOWN},
     )
 
 

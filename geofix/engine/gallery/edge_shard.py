@@ -12,12 +12,10 @@ from pathlib import Path
 
 import qdrant_edge as qe
 
+from geofix.engine.gallery.conditions import KEYWORDS
 from geofix.engine.gallery.durable import sync_directory, sync_file
 from geofix.engine.gallery.records import GPS_DIMENSION
 from geofix.errors import Unavailable
-
-KEYWORDS = ("cell", "country", "source", "licence", "contributor", "sha256")
-"""Payload fields with an index of exact values."""
 
 _CURRENT = "current"
 

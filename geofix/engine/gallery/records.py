@@ -26,6 +26,8 @@ TEXT_FIELDS = (
     "added_at",
 )
 """The text parts of a point, in the order of their columns."""
+SHOWN = ("country", "source", "contributor", "licence", "captured_at", "uri")
+"""Those that a neighbour shows."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:geofix:gallery")
 
