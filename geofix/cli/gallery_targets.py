@@ -59,7 +59,7 @@ async def target(settings: Settings, gallery: str, command: str) -> AsyncIterato
             yield _Remote(service, gallery)
         return
     directory.acquire(command)
-    galleries = Galleries(directory)
+    galleries = Galleries(directory, settings)
     try:
         yield _Local(galleries, gallery, settings)
     finally:

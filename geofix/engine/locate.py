@@ -63,7 +63,7 @@ class Locator:
         watch: Watcher | None = None,
     ) -> None:
         self.batcher = batcher
-        self.galleries = Galleries(directory)
+        self.galleries = Galleries(directory, settings)
         self._directory = directory
         self._generators = {str(g.channel): g for g in generators}
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)

@@ -79,7 +79,8 @@ class Opened:
 async def open_all(
     galleries: Galleries, names: Sequence[str], encoder: Encoder, settings: Settings
 ) -> Opened:
-    """Open galleries by name, each once; one that does not answer in time is left out and named.
+    """Open galleries by name, each once; one that cannot be reached, or not in time, is left out
+    and named.
 
     Raises NotFound, and Conflict for a gallery of another encoder.
     """
@@ -91,15 +92,16 @@ async def open_all(
             # Before the first build the configured gallery is empty, not an error.
             infos.append(GalleryInfo(name, 0, encoder.name, encoder.dimension, 0))
             continue
-        gallery = await galleries.open(name)
-        deadline = asyncio.get_running_loop().time() + settings.search_budget_s
-        timely = Timely(gallery, deadline)
         try:
+            gallery = await galleries.open(name)
+            deadline = asyncio.get_running_loop().time() + settings.search_budget_s
+            timely = Timely(gallery, deadline)
             info = await timely.info()
-        except GalleryTimeout as error:
-            infos.append(galleries.described(name))
+        except Unavailable as error:
+            infos.append(await galleries.described(name))
             degraded.append(_degradation(error))
             continue
+        galleries.remember(info)
         if info.encoder != encoder.name:
             raise Conflict(
                 f"Gallery {name!r} holds vectors of {info.encoder!r}, but the service runs "

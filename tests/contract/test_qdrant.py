@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -16,9 +17,10 @@ from qdrant_client import grpc as wire
 from geofix.engine.gallery.qdrant import QdrantGallery, activate
 from geofix.engine.gallery.qdrant_server import QdrantServer
 from geofix.engine.gallery.records import point_id
-from geofix.engine.types import Filter, Point
+from geofix.engine.locate import Locator
+from geofix.engine.types import Degradation, Filter, LocateOptions, Point
 from geofix.errors import InvalidOption, NotFound, Unavailable
-from geofix.settings import QdrantLayout
+from geofix.settings import QdrantLayout, Settings
 from tests.contract.qdrant_local import LocalServer, serving
 
 DIMENSION = 8
@@ -43,14 +45,16 @@ def url(local: LocalServer) -> Iterator[str]:
         yield address
 
 
-async def opened(server: QdrantServer, version: int = 1, **layout: int) -> QdrantGallery:
+async def opened(
+    server: QdrantServer, version: int = 1, layout: QdrantLayout | None = None
+) -> QdrantGallery:
     return await QdrantGallery.open(
         server,
         name="world",
         encoder="e",
         dimension=DIMENSION,
         version=version,
-        layout=QdrantLayout(**layout) if layout else None,
+        layout=layout,
         exact_floats=0,
     )
 
@@ -60,7 +64,7 @@ def test_a_collection_is_made_with_quantization_indexes_shards_and_strict_mode(
 ) -> None:
     async def make() -> None:
         server = QdrantServer(url)
-        await opened(server, shards=3, replicas=2)
+        await opened(server, layout=QdrantLayout(shards=3, replicas=2))
         await opened(server)  # there already: not made again
         await server.close()
 
@@ -214,3 +218,36 @@ def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InvalidOption):
         QdrantServer(address)
+
+
+def test_a_locate_goes_on_without_a_server_that_went_away_and_comes_back(
+    jpeg: bytes, tmp_path: Path
+) -> None:
+    local = LocalServer()
+    options = LocateOptions(generators=("attributes",), heatmap=False)
+
+    async def ask() -> None:
+        with serving(local) as url:
+            settings = Settings(data_dir=tmp_path, qdrant_url=url, qdrant_deadline_s=2.0)
+            locator = await Locator.open(settings, role="service")
+            gallery = await locator.galleries.create(
+                "default", locator.encoder.name, locator.encoder.dimension
+            )
+            seen = (await locator.embed_image(jpeg)).vector
+            await gallery.upsert([replace(POINT, image=seen)])
+            before = await locator.locate(jpeg, options)
+            assert [n.id for n in before.neighbours] == [POINT.id]
+            assert before.degraded == ()
+        away = await locator.locate(jpeg, options)
+        assert away.neighbours == ()
+        assert Degradation("retrieval", "unavailable") in away.degraded
+        assert away.galleries == before.galleries
+        await locator.close()
+        # A service that starts while the server is away answers too, and says so.
+        locator = await Locator.open(settings, role="service")
+        away = await locator.locate(jpeg, options)
+        assert Degradation("retrieval", "unavailable") in away.degraded
+        assert away.galleries == before.galleries
+        await locator.close()
+
+    asyncio.run(ask())

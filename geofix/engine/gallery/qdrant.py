@@ -11,6 +11,7 @@ import numpy as np
 from qdrant_client import models
 
 from geofix.engine.gallery.conditions import KEYWORDS, conditions
+from geofix.engine.gallery.port import Space
 from geofix.engine.gallery.qdrant_points import (
     create_collection,
     from_record,
@@ -20,7 +21,7 @@ from geofix.engine.gallery.qdrant_points import (
     to_points,
 )
 from geofix.engine.gallery.qdrant_server import QdrantServer
-from geofix.engine.gallery.records import require_vector
+from geofix.engine.gallery.records import GPS_DIMENSION, require_vector
 from geofix.engine.region import contains
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 from geofix.errors import InvalidOption, NotFound, Unavailable
@@ -102,22 +103,24 @@ class QdrantGallery:
         found = {str(record.id): record for record in records}
         return [from_record(found[id_]) for id_ in ids if id_ in found]
 
-    async def search(self, vector: Float32Array, k: int, where: Filter) -> list[Neighbour]:
+    async def search(
+        self, vector: Float32Array, k: int, where: Filter, space: Space = "image"
+    ) -> list[Neighbour]:
         """The k most similar points that pass the filter, best first.
 
         Points are read in the order of their similarity, and more of them as long as too few lie
         inside a drawn area; a result of the graph that falls short is searched for again, exactly.
         """
-        require_vector(vector, self._info.dimension)
+        require_vector(vector, self._info.dimension if space == "image" else GPS_DIMENSION)
         if k < 1:
             return []
         condition = to_filter(conditions(where))
         matching = await self._matching(condition, exact=False)
         limit = self._exact_floats if condition is None else _EXACT_FILTERED_FLOATS
-        exact = matching * len(vector) <= limit
+        exact = space == "gps" or matching * len(vector) <= limit  # places have no graph
         wanted = 2 * k if where.draws_area else k
         while True:
-            hits = await self._nearest(vector, wanted, condition, exact=exact)
+            hits = await self._nearest(vector, wanted, condition, space, exact=exact)
             inside = _inside(hits, where)
             if len(inside) < k and len(hits) < wanted and not exact:
                 exact = True  # the graph found fewer than there are
@@ -190,13 +193,19 @@ class QdrantGallery:
         return counted.count
 
     async def _nearest(
-        self, vector: Float32Array, wanted: int, condition: models.Filter | None, *, exact: bool
+        self,
+        vector: Float32Array,
+        wanted: int,
+        condition: models.Filter | None,
+        space: Space,
+        *,
+        exact: bool,
     ) -> list[models.ScoredPoint]:
         response = await self._server.call(
             lambda c: c.query_points(
                 self.collection,
                 query=vector.tolist(),
-                using="image",
+                using=space,
                 query_filter=condition,
                 search_params=search_params(wanted, exact=exact),
                 limit=wanted,

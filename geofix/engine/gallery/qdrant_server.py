@@ -43,6 +43,7 @@ class QdrantServer:
         if where.scheme not in {"http", "https"} or not where.hostname:
             raise InvalidOption("A Qdrant server's address looks like http://qdrant:6334.")
         self._prefix = prefix
+        key = api_key.get_secret_value() if api_key is not None else ""
         # The host alone, not an address with a scheme: those warn of keys over plain HTTP, which
         # is how a server is reached inside a cluster's own network.
         self.client = AsyncQdrantClient(
@@ -50,7 +51,7 @@ class QdrantServer:
             grpc_port=where.port or GRPC_PORT,
             prefer_grpc=True,
             https=where.scheme == "https",
-            headers={"api-key": api_key.get_secret_value()} if api_key else None,
+            headers={"api-key": key} if key else None,
             timeout=max(1, round(deadline_s)),
             check_compatibility=False,  # a request over HTTP in a thread of its own
         )

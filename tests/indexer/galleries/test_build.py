@@ -25,6 +25,7 @@ from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.records import point_id
 from geofix.engine.types import Point
+from geofix.settings import Settings
 
 PHOTOS = 80
 INDEX = [sys.executable, "-m", "geofix.cli.main", "index"]
@@ -113,7 +114,7 @@ def points(data: Path, gallery: str = "default") -> dict[str, Point]:
     async def read() -> dict[str, Point]:
         directory = DataDirectory(data)
         directory.acquire("test")
-        galleries = Galleries(directory)
+        galleries = Galleries(directory, Settings(data_dir=data))
         try:
             opened = await galleries.open(gallery)
             return {point.key: point async for page in opened.scroll() for point in page}

@@ -18,6 +18,7 @@ from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.types import Filter
 from geofix.geo.coordinates import haversine_km
+from geofix.settings import Settings
 from indexer.galleries.build import Report, build
 from indexer.galleries.sources import Defaults, open_source
 
@@ -50,7 +51,7 @@ def test_altered_photos_are_found_within_1_km(tmp_path: Path) -> None:
     async def found() -> int:
         directory = DataDirectory(tmp_path)
         directory.acquire("test")
-        galleries = Galleries(directory)
+        galleries = Galleries(directory, Settings(data_dir=tmp_path))
         gallery = await galleries.create("mini", encoder.name, encoder.dimension)
         report = Report()
         source = open_source(folder, Defaults())
