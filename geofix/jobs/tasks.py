@@ -25,6 +25,11 @@ CONTROL_QUEUE = "control"
 CELERY_PRIORITY = {Priority.HIGH: 0, Priority.NORMAL: 3, Priority.LOW: 6}
 """Of the Redis transport, where 0 comes first; its default steps are 0, 3, 6 and 9."""
 
+BATCH_QUEUES = tuple(
+    f"{BATCH_QUEUE}\x06\x16{step}" if step else BATCH_QUEUE for step in (0, 3, 6, 9)
+)
+"""The lists in which the Redis transport keeps the queue's messages, one a priority."""
+
 
 class TaskSender(Protocol):
     """Hands tasks to the workers."""

@@ -24,6 +24,11 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
     @property
+    def running(self) -> bool:
+        """Whether photos are worked on, or will be."""
+        return self in {State.VALIDATING, State.IN_PROGRESS}
+
+    @property
     def terminal(self) -> bool:
         """Whether nothing more happens to the job by itself."""
         return self in {State.COMPLETED, State.FAILED, State.EXPIRED, State.CANCELLED}
@@ -160,6 +165,17 @@ class Job:
     def id(self) -> str:
         """Sortable by the time of creation, and not to be guessed."""
         return self.manifest.id
+
+    @property
+    def expires_at(self) -> float:
+        """When its time is up, if it has not ended: a retry has a window of its own."""
+        started = self.since.get(State.IN_PROGRESS) if self.round else None
+        return (started or self.manifest.created_at) + self.manifest.expires_after_s
+
+    @property
+    def ended_at(self) -> float | None:
+        """When it ended; None before that."""
+        return self.since[self.state] if self.state.terminal else None
 
 
 @dataclass(frozen=True, slots=True)
