@@ -24,6 +24,7 @@ from service.feedback.answers import AnswersGiven
 from service.feedback.endpoints import router as feedback_router
 from service.feedback.schemas import Truth
 from service.galleries.endpoints import router as galleries_router
+from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
 from service.limits import BodyLimit
 from service.locate.endpoints import router as locate_router
@@ -102,6 +103,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         app.include_router(router)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)
+    app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
     return app
 
@@ -121,6 +123,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     finally:
         running.attach(app, None)
         await locator.close()
+        await access.gate_of(app).close()
 
 
 def _address(config: Settings) -> str:

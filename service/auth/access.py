@@ -13,8 +13,11 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from geofix.errors import Forbidden, PrecisionCapped, Unauthenticated
 from geofix.settings import Settings
+from service import shared
 from service.auth.caller import LOCAL, Caller, Scope
 from service.auth.keys import PREFIX, KeyRing
+from service.auth.quotas import Exhausted, Quotas
+from service.headers import tell
 
 KEY_HEADER = "X-API-Key"
 _KEY = APIKeyHeader(
@@ -47,6 +50,25 @@ class Gate:
         self._open = config.auth == "off"
         self._local = config.auth == "auto" and is_loopback(config.host)
         self._keys = key_ring(config)
+        self._shared = shared.pool(config.redis_url)
+        self._quotas = Quotas(self._shared)
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        if self._shared is not None:
+            await self._shared.disconnect()
+
+    async def spend(self, request: Request, caller: Caller, cost: int) -> None:
+        """Count ``cost`` requests of the caller and tell them how they stand.
+
+        Raises QuotaExceeded; Unavailable while limits cannot be counted.
+        """
+        try:
+            headers = await self._quotas.spend(caller, cost)
+        except Exhausted as reached:
+            tell(request.scope, reached.headers)
+            raise
+        tell(request.scope, headers)
 
     async def recognise(self, request: Request, shown: str | None) -> Caller:
         """The caller who shows this key or token, or nothing. Raises Unauthenticated, Forbidden."""
@@ -68,6 +90,11 @@ def attach(app: FastAPI, gate: Gate) -> None:
     app.state.gate = gate
 
 
+def gate_of(app: FastAPI) -> Gate:
+    """The gate of ``app``."""
+    return cast("Gate", app.state.gate)
+
+
 def allowed(scope: Scope, *, capped: bool = False) -> Callable[..., Awaitable[None]]:
     """A dependency: the caller is known and has the scope.
 
@@ -80,7 +107,7 @@ def allowed(scope: Scope, *, capped: bool = False) -> Callable[..., Awaitable[No
         key: Annotated[str | None, Security(_KEY)],
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     ) -> None:
-        gate = cast("Gate", request.app.state.gate)
+        gate = gate_of(request.app)
         shown = key if key is not None else bearer.credentials if bearer else None
         caller = await gate.recognise(request, shown)
         if not caller.may(scope):
@@ -90,8 +117,18 @@ def allowed(scope: Scope, *, capped: bool = False) -> Callable[..., Awaitable[No
                 f"The key answers no finer than {caller.cap_km:g} km; this cannot be coarsened."
             )
         request.state.caller = caller
+        await gate.spend(request, caller, 1)
 
     return let_in
+
+
+async def spend(request: Request, cost: int) -> None:
+    """Count so many requests more than the one that was counted when the caller was let in.
+
+    Raises QuotaExceeded; Unavailable while limits cannot be counted.
+    """
+    if cost > 0:
+        await gate_of(request.app).spend(request, caller_of(request), cost)
 
 
 def caller_of(request: Request) -> Caller:

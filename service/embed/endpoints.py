@@ -25,6 +25,7 @@ from geofix.errors import (
     UnsupportedFormat,
 )
 from service import uploads
+from service.auth.access import spend
 from service.disconnect import unless_disconnected
 from service.embed.schemas import (
     MAX_PHOTOS,
@@ -86,6 +87,7 @@ async def embed_image(request: Request) -> Response:
     locator = locator_of(request)
     locator.batcher.admit(Lane.INTERACTIVE)
     entries = await _photos(request)
+    await spend(request, len(entries) - 1)
     results = await unless_disconnected(request, _embed_all(locator, entries))
     if len(results) == 1 and isinstance(results[0], GeofixError):
         raise results[0]

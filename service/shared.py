@@ -1,0 +1,22 @@
+"""What several services hold in common: a Redis or Valkey, where one is set."""
+
+from __future__ import annotations
+
+from redis.asyncio import BlockingConnectionPool, ConnectionPool
+
+_CONNECTIONS = 64
+_PATIENCE_S = 1.0
+"""How long Redis may take to accept, to answer, and to have a connection to spare."""
+
+
+def pool(redis_url: str) -> ConnectionPool | None:
+    """Connections to the Redis of this URL, none of them made yet; None without a URL."""
+    if not redis_url:
+        return None
+    return BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=_CONNECTIONS,
+        timeout=_PATIENCE_S,
+        socket_timeout=_PATIENCE_S,
+        socket_connect_timeout=_PATIENCE_S,
+    )
