@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
 
-_CONNECTIONS = 64
-_PATIENCE_S = 1.0
-"""How long Redis may take to accept, to answer, and to have a connection to spare."""
+_CONNECTIONS = 8
+_PATIENCE_S = 2.0
+"""How long Redis may take to accept and to answer."""
+_QUEUE_S = 10.0
+"""How long one waits for a connection that others use."""
 
 
 def pool(redis_url: str) -> ConnectionPool | None:
@@ -16,7 +18,7 @@ def pool(redis_url: str) -> ConnectionPool | None:
     return BlockingConnectionPool.from_url(
         redis_url,
         max_connections=_CONNECTIONS,
-        timeout=_PATIENCE_S,
+        timeout=_QUEUE_S,
         socket_timeout=_PATIENCE_S,
         socket_connect_timeout=_PATIENCE_S,
     )

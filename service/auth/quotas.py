@@ -16,7 +16,6 @@ from functools import lru_cache
 
 from limits import RateLimitItem, parse_many
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
-from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from redis.asyncio import ConnectionPool
 
@@ -46,7 +45,7 @@ class Quotas:
     """Counts what accounts ask for."""
 
     def __init__(self, shared: ConnectionPool | None = None) -> None:
-        self._windows = FixedWindowRateLimiter(_storage(shared))
+        self._counts = _storage(shared)
 
     async def spend(self, caller: Caller, cost: int = 1) -> dict[str, str]:
         """Count ``cost`` requests of a caller; the headers that tell how they stand.
@@ -65,13 +64,14 @@ class Quotas:
         return _headers(standings)
 
     async def _hit(self, account: str, limit: RateLimitItem, cost: int) -> Standing:
-        fits = cost == 1 or await self._windows.test(limit, account, cost=cost)
-        # What is seen not to fit is not counted: it must not use up what others would have.
-        passed = fits and await self._windows.hit(limit, account, cost=cost)
-        window = await self._windows.get_window_stats(limit, account)
-        resets_in_s = max(math.ceil(window.reset_time - time.time()), 1)
-        standing = Standing(limit, window.remaining, resets_in_s)
-        if not passed:
+        window = limit.key_for(account)
+        # Several at once that are seen not to fit are not counted: others may still.
+        seen = await self._counts.get(window) if cost > 1 else 0
+        fits = seen + cost <= limit.amount
+        count = await self._counts.incr(window, limit.get_expiry(), cost) if fits else seen
+        over_in_s = math.ceil(await self._counts.get_expiry(window) - time.time())
+        standing = Standing(limit, max(limit.amount - count, 0), max(over_in_s, 1))
+        if not fits or count > limit.amount:
             raise Exhausted(standing)
         return standing
 
