@@ -10,8 +10,10 @@ import socket
 import click
 import uvicorn
 
+from geofix.errors import InvalidOption
 from geofix.settings import Settings, settings
 from service.app import create_app, engine
+from service.auth.access import check_exposure
 
 _GRACE_S = 30
 _BACKLOG = 2048
@@ -24,13 +26,33 @@ _BACKLOG = 2048
     type=click.IntRange(0, 65535),
     help="0 takes a free one [default: GEOFIX_PORT or 8000].",
 )
-def serve(host: str | None, port: int | None) -> None:
+@click.option(
+    "--auth",
+    type=click.Choice(["auto", "required", "off"]),
+    help="Whether callers must show a key [default: GEOFIX_AUTH or auto: unless on loopback].",
+)
+@click.option(
+    "--open-to-anyone",
+    is_flag=True,
+    help="With --auth off: answer the network all the same. Both must be given.",
+)
+def serve(host: str | None, port: int | None, auth: str | None, open_to_anyone: bool) -> None:
     """Answer over HTTP until it is told to stop (Ctrl-C or SIGTERM)."""
     config = settings()
+    config = config.model_copy(
+        update={
+            "auth": auth or config.auth,
+            "open_to_anyone": open_to_anyone or config.open_to_anyone,
+        }
+    )
     listener = _listen(host or config.host, config.port if port is None else port)
     with listener:
         address = listener.getsockname()
         bound = config.model_copy(update={"host": address[0], "port": address[1]})
+        try:
+            check_exposure(bound)
+        except InvalidOption as error:
+            raise click.UsageError(str(error)) from error
         asyncio.run(_run(bound, listener))
 
 

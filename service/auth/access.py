@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, cast
 from urllib.parse import urlsplit
@@ -11,12 +10,14 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from geofix.errors import Forbidden, PrecisionCapped, Unauthenticated
+from geofix.errors import Forbidden, InvalidOption, PrecisionCapped, Unauthenticated
 from geofix.settings import Settings
 from service import shared
+from service.auth.addresses import is_loopback
 from service.auth.caller import LOCAL, Caller, Scope
 from service.auth.keys import PREFIX, KeyRing
 from service.auth.quotas import Exhausted, Quotas
+from service.auth.tokens import Issuer
 from service.headers import tell
 
 KEY_HEADER = "X-API-Key"
@@ -35,12 +36,26 @@ def key_ring(config: Settings) -> KeyRing:
     return KeyRing(config.keys_file or Path(config.data_dir) / "keys.json")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address or name is reached from this machine alone."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def check_exposure(config: Settings) -> None:
+    """Raise InvalidOption where the network would reach a service that nobody, or anybody, may use.
+
+    To leave it open must be said twice: an address can be changed by somebody who knows nothing of
+    keys.
+    """
+    if config.auth == "off":
+        if not (is_loopback(config.host) or config.open_to_anyone):
+            raise InvalidOption(
+                f"Without keys, {config.host} would let anyone use the service. Leave out "
+                "--auth off, or, where something else keeps strangers out, add --open-to-anyone."
+            )
+        return
+    may_be_open = config.auth == "auto" and is_loopback(config.host)
+    if may_be_open or config.oidc_issuer or key_ring(config).valid():
+        return
+    raise InvalidOption(
+        f"On {config.host} callers must show a key, and there is none: make one with "
+        "`geofix keys create NAME`. To go without, give both --auth off and --open-to-anyone."
+    )
 
 
 class Gate:
@@ -50,6 +65,7 @@ class Gate:
         self._open = config.auth == "off"
         self._local = config.auth == "auto" and is_loopback(config.host)
         self._keys = key_ring(config)
+        self._issuer = Issuer(config) if config.oidc_issuer else None
         self._shared = shared.pool(config.redis_url)
         self._quotas = Quotas(self._shared)
 
@@ -80,8 +96,11 @@ class Gate:
                     f"Send an API key in the header {KEY_HEADER}, or as Authorization: Bearer."
                 )
             return LOCAL
-        if shown.startswith(PREFIX) and (caller := self._keys.recognise(shown)):
-            return caller
+        if shown.startswith(PREFIX):
+            if caller := self._keys.recognise(shown):
+                return caller
+        elif self._issuer is not None:
+            return await self._issuer.recognise(shown)
         raise Unauthenticated("The key is unknown, has expired or was revoked. Ask for a new one.")
 
 
@@ -139,12 +158,12 @@ def caller_of(request: Request) -> Caller:
 def _from_this_machine(request: Request) -> None:
     """Without keys, a page in somebody's browser must not reach the service on their machine.
 
-    Raises Forbidden for a request that names another host (DNS rebinding) or comes from a page of
-    another site.
+    Raises Forbidden for a request that comes from elsewhere (through a proxy, say), names another
+    host (DNS rebinding) or comes from a page of another site.
     """
-    host = request.url.hostname or ""
+    client = request.client.host if request.client else ""
     origin = request.headers.get("origin")
-    if not is_loopback(host):
+    if not (is_loopback(client) and is_loopback(request.url.hostname or "")):
         raise Forbidden(
             "Without keys the service answers on this machine alone, as localhost or 127.0.0.1."
         )

@@ -117,6 +117,11 @@ class KeyRing:
             self._keys, self._read_as = {key.id: key for key in kept.keys}, seen
         return self._keys
 
+    def valid(self) -> list[Key]:
+        """The keys that open something."""
+        now = datetime.now(UTC)
+        return [key for key in self.keys().values() if key.valid(now)]
+
     def create(
         self,
         name: str,

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 
+from geofix.errors import InvalidOption
 from geofix.settings import Settings
 from service.app import create_app
-from service.auth.access import key_ring
+from service.auth.access import check_exposure, key_ring
 from service.auth.caller import Scope
 from tests.service.auth.conftest import Ask
 
@@ -28,7 +31,7 @@ def test_every_operation_but_the_probes_asks_who_calls(beyond: Settings, ask: As
     assert len(operations) > 5
     for path, method, operation in operations:
         answer = ask(beyond, path.replace("{name}", "a"), method=method.upper())
-        if path in _OPEN:
+        if path in _OPEN or path.startswith("/page/"):
             assert answer.status_code != 401
             continue
         assert answer.status_code == 401, path
@@ -84,6 +87,38 @@ def test_a_page_of_another_site_does_not_reach_this_machine(
     answer = ask(Settings(data_dir=tmp_path), _IN_GALLERIES, base=base, headers=headers)
     assert answer.status_code == 403
     assert answer.json()["type"] == "urn:geofix:problem:forbidden"
+
+
+def test_the_network_is_let_in_with_a_key_or_a_token_or_when_told_twice(tmp_path: Path) -> None:
+    beyond = {"data_dir": tmp_path, "host": "192.0.2.1"}
+    check_exposure(Settings.model_validate({**beyond, "auth": "off", "open_to_anyone": True}))
+    check_exposure(Settings.model_validate({**beyond, "oidc_issuer": "https://id.example"}))
+    ring = key_ring(Settings.model_validate(beyond))
+    key, _ = ring.create("shop", frozenset({Scope.LOCATE}))
+    check_exposure(Settings.model_validate(beyond))
+    ring.revoke(key.id)
+    for told in ({}, {"auth": "off"}, {"open_to_anyone": True}):
+        with pytest.raises(InvalidOption):
+            check_exposure(Settings.model_validate({**beyond, **told}))
+
+
+def test_without_keys_only_this_machine_is_answered_whatever_it_calls_itself(
+    tmp_path: Path,
+) -> None:
+    """A server may listen elsewhere than its settings say, or stand behind a proxy."""
+
+    async def ask() -> int:
+        app = create_app(Settings(data_dir=tmp_path))
+        transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 5000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return (await client.get(_IN_GALLERIES)).status_code
+
+    assert asyncio.run(ask()) == 403
+
+
+def test_a_service_that_was_told_twice_asks_nobody(tmp_path: Path, ask: Ask) -> None:
+    config = Settings(data_dir=tmp_path, host="192.0.2.1", auth="off", open_to_anyone=True)
+    assert ask(config, _IN_GALLERIES, base="http://geofix.example").status_code == 503
 
 
 def test_the_map_page_of_this_machine_does(tmp_path: Path, ask: Ask) -> None:
