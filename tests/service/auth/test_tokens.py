@@ -199,7 +199,7 @@ def test_new_keys_are_found_and_made_up_ones_do_not_make_it_ask(
         issuer.broken = True
         answers.append(await told(_token(issuer, _key("third"))))
         answers.append(await told(_token(issuer, new)))
-        assert (asked, issuer.asked) == (1, 3)
+        assert (asked, issuer.asked) == (1, 4)
         return answers
 
     refused = ["unauthenticated"] * 3
