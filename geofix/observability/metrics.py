@@ -23,7 +23,7 @@ from geofix.engine.batching import PhotoQueue
 from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.lmm.outcome import Outcome
 from geofix.engine.generators.lmm.reading import Rejection
-from geofix.engine.types import Channel, Degradation, Lane, LmmCall, StageEvent
+from geofix.engine.types import LEVELS_KM, Channel, Degradation, Lane, LmmCall, StageEvent
 from geofix.engine.watching import Watcher
 
 REGISTRY = CollectorRegistry()
@@ -32,7 +32,8 @@ PlatformCollector(registry=REGISTRY)
 
 FORMATS = ("text/plain", "application/openmetrics-text")
 STAGES = ("decode", "enlarge", "encode", "search", "text", "attributes", "lmm", "posterior")
-CAUSES = ("timeout", "failed", "unavailable", "over-budget")
+CAUSES = ("timeout", "failed", "unavailable", "over-budget", "photo-not-kept")
+RADII = ("50", "90")
 _OTHER = "other"
 """In place of a value that no list holds."""
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
@@ -115,6 +116,18 @@ LMM_BREAKER = Gauge(
     ["state"],
     registry=REGISTRY,
 )
+FEEDBACK_RADIUS = Counter(
+    "geofix_feedback_radius_total",
+    "Answers whose truth became known, by whether it lies within the promised radius.",
+    ["radius", "held"],
+    registry=REGISTRY,
+)
+FEEDBACK_KM = Histogram(
+    "geofix_feedback_distance_km",
+    "How far answers were off whose truth became known.",
+    buckets=LEVELS_KM,
+    registry=REGISTRY,
+)
 
 
 class EngineMetrics(Watcher):
@@ -162,6 +175,13 @@ def set_breaker(state: State | None) -> None:
             LMM_BREAKER.labels(one).set(one is state)
 
 
+def measured(distance_km: float, radii_km: Mapping[str, float]) -> None:
+    """Count an answer whose truth became known; ``radii_km`` by the names in ``RADII``."""
+    FEEDBACK_KM.observe(distance_km)
+    for name in RADII:
+        FEEDBACK_RADIUS.labels(name, str(distance_km <= radii_km[name]).lower()).inc()
+
+
 def exposition(accept: str = "") -> tuple[bytes, str]:
     """Every metric as text, with its content type, in the format that ``Accept`` prefers."""
     encode, content_type = choose_encoder(accept)
@@ -187,6 +207,9 @@ def _begin() -> None:
         REFUSED.labels(lane)
     for stage in STAGES:
         STAGE_SECONDS.labels(stage)
+    for radius in RADII:
+        for held in ("true", "false"):
+            FEEDBACK_RADIUS.labels(radius, held)
 
 
 _begin()

@@ -9,6 +9,7 @@ from pathlib import Path
 from cachetools import TTLCache
 
 from geofix.errors import NotFound
+from geofix.observability import metrics
 from geofix.settings import Settings
 from service.feedback import journal
 from service.feedback.schemas import Given, Measured, Recorded, Row, Truth
@@ -50,6 +51,9 @@ class AnswersGiven:
                 row = Row(at=datetime.now(UTC), truth=truth, answer=given, distance_km=distance_km)
                 await asyncio.to_thread(journal.append, self._data_dir, row)
                 self._told[key] = truth
+            if known is None:
+                radii_km = {"50": given.radius_50_km, "90": given.radius_90_km}
+                metrics.measured(distance_km, radii_km)
         return Measured(
             id=truth.id,
             recorded=_recorded(known, truth),

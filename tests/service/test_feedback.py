@@ -72,6 +72,23 @@ def test_the_same_truth_is_kept_once_and_another_takes_its_place(
     assert [row.truth.lat for row in kept if row.truth.id == answer.id] == [-48.85]
 
 
+def test_promised_against_observed_coverage_can_be_drawn(
+    client: httpx.Client, answer: Answer
+) -> None:
+    def count(name: str) -> float:
+        lines = client.get("/metrics").text.splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+    series = ['radius_total{held="true",radius="90"}', 'radius_total{held="false",radius="90"}']
+    before = [count(f"geofix_feedback_{name}") for name in series]
+    here = answer.position
+    tell(client, id=answer.id, lat=here.lat, lon=here.lon)
+    tell(client, id=answer.id, lat=here.lat, lon=here.lon)
+    after = [count(f"geofix_feedback_{name}") for name in series]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1.0, 0.0]
+    assert count("geofix_feedback_distance_km_count") >= 1.0
+
+
 def test_a_refined_answer_can_be_told_about_too(client: httpx.Client, jpeg: bytes) -> None:
     first = client.post("/v1/locate?keep=true&generators=none", content=jpeg, headers=_JPEG)
     refined = client.post(f"/v1/locate/{first.json()['id']}/refine", json={"country": ["JP"]})

@@ -1,3 +1,4 @@
+import "leaflet/dist/leaflet.css";
 import "./page.css";
 
 import { render } from "preact";

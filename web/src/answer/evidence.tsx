@@ -28,14 +28,14 @@ export function Evidence({ answer, stages }: { answer: Answer; stages: readonly 
       {attributes.length > 0 && (
         <>
           <h4>{t("attributes")}</h4>
-          <dl class="places">
+          <ul class="places">
             {attributes.map(({ name, probability }) => (
-              <dd key={name}>
+              <li key={name}>
                 <span>{name}</span>
                 <Bar share={probability} />
-              </dd>
+              </li>
             ))}
-          </dl>
+          </ul>
         </>
       )}
       <Statements answer={answer} />
@@ -49,7 +49,7 @@ export function Evidence({ answer, stages }: { answer: Answer; stages: readonly 
 }
 
 function total(answer: Answer): Stage {
-  return { stage: t("total"), ms: answer.timings_ms["total"] ?? 0, detail: {} };
+  return { stage: t("total"), ms: answer.timings_ms.total ?? 0, detail: {} };
 }
 
 function Neighbours({ answer }: { answer: Answer }) {
@@ -159,9 +159,9 @@ function Candidates({ answer }: { answer: Answer }) {
   return (
     <>
       <h4>{t("candidates")}</h4>
-      <dl class="places">
+      <ul class="places">
         {answer.clusters.slice(0, 5).map((cluster, at) => (
-          <dd key={at}>
+          <li key={at}>
             <button
               type="button"
               class="plain"
@@ -172,9 +172,9 @@ function Candidates({ answer }: { answer: Answer }) {
                 || position(cluster.lat, cluster.lon, 2)}
             </button>
             <Bar share={cluster.probability} />
-          </dd>
+          </li>
         ))}
-      </dl>
+      </ul>
     </>
   );
 }

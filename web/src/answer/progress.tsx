@@ -8,8 +8,8 @@ export function Progress({ stages }: { stages: readonly Stage[] }) {
       {stages.map(({ stage, ms, detail }, at) => (
         <li key={at}>
           <span>{told("stage", stage, stage)}</span>
-          {typeof detail["degraded"] === "string" && (
-            <span class="note">{told("cause", detail["degraded"], detail["degraded"])}</span>
+          {typeof detail.degraded === "string" && (
+            <span class="note">{told("cause", detail.degraded, detail.degraded)}</span>
           )}
           <span class="soft">{seconds(ms)}</span>
         </li>

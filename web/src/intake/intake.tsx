@@ -32,12 +32,10 @@ export function Intake() {
       </div>
       <input
         ref={picker}
-        class="hidden"
+        hidden
         type="file"
         accept="image/*"
         multiple
-        tabIndex={-1}
-        aria-label={t("pick")}
         onChange={(event) => {
           add([...(event.currentTarget.files ?? [])]);
           event.currentTarget.value = "";

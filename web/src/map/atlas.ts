@@ -1,6 +1,4 @@
 /** The map: the answer on it, the other photos, and what a person draws. */
-import "leaflet/dist/leaflet.css";
-
 import {
   canvas,
   circleMarker,
@@ -87,7 +85,7 @@ export class Atlas {
   }
 
   recolour(): void {
-    this.#basemap.recolour();
+    this.#basemap.redraw();
   }
 
   /** Show an answer, or none; `before` is the answer it is compared with. */
@@ -126,7 +124,7 @@ export class Atlas {
   /** Bring a circle into view. */
   fit(at: LatLon, km: number): void {
     const ring = circle(at, Math.min(Math.max(km * 1.3, 0.3), 7000)).flat();
-    this.map.fitBounds(ring as [number, number][], {
+    this.map.fitBounds(ring, {
       animate: !this.#calm,
       maxZoom: FOUND_ZOOM,
       padding: [16, 16],
@@ -147,7 +145,7 @@ export class Atlas {
     for (const { lat, lon, key, name } of pins) {
       circleMarker([lat, lon], { radius: 6, ...stroke("--accent"), fillOpacity: 0.7 })
         .bindTooltip(textNode(name))
-        .on("click", () => onPick(key))
+        .on("click", () => { onPick(key); })
         .addTo(this.#pins);
     }
   }

@@ -8,7 +8,7 @@ import coarseUrl from "world-atlas/countries-110m.json?url";
 
 type World = Topology<{ countries: GeometryCollection; land: GeometryCollection }>;
 
-/** A line in Web Mercator, both axes 0 to 1, with its bounds. */
+/** A line in Web Mercator, the world 0 to 1 on both axes, with its bounds. */
 interface Line {
   points: Float64Array;
   west: number;
@@ -31,35 +31,46 @@ export function mercator(lat: number): number {
   return 0.5 - Math.log((1 + sin) / (1 - sin)) / (4 * Math.PI);
 }
 
+/**
+ * A line whose longitudes do not jump at ±180°: it may leave the world on either side. A ring
+ * around the south pole is closed along the map's lower edge.
+ */
 function line(positions: Position[]): Line {
-  const points = new Float64Array(positions.length * 2);
-  let [west, east, north, south] = [1, 0, 1, 0];
-  positions.forEach(([lon = 0, lat = 0], at) => {
+  const xs: number[] = [];
+  const ys: number[] = [];
+  for (const [lon = 0, lat = 0] of positions) {
     const x = lon / 360 + 0.5;
-    const y = mercator(lat);
-    points[2 * at] = x;
-    points[2 * at + 1] = y;
-    west = Math.min(west, x);
-    east = Math.max(east, x);
-    north = Math.min(north, y);
-    south = Math.max(south, y);
-  });
-  return { points, west, east, north, south };
+    const before = xs.at(-1) ?? x;
+    xs.push(x - Math.round(x - before));
+    ys.push(mercator(lat));
+  }
+  const [first = 0, last = 0] = [xs[0], xs.at(-1)];
+  if (Math.abs(last - first) > 0.5) {
+    xs.push(last, first);
+    ys.push(1, 1);
+  }
+  const points = new Float64Array(xs.length * 2);
+  xs.forEach((x, at) => { points.set([x, ys[at] ?? 0], 2 * at); });
+  const [west, east] = [Math.min(...xs), Math.max(...xs)];
+  return { points, west, east, north: Math.min(...ys), south: Math.max(...ys) };
 }
 
 /** The parts of a ring that are coasts, not the cut of the data at ±180° or the south pole. */
-function* coasts(ring: Position[]): Generator<Position[]> {
-  let part: Position[] = [];
+function coasts(ring: Position[]): Line[] {
+  const parts: Position[][] = [[]];
   const isCut = ([lon = 0, lat = 0]: Position) => Math.abs(lon) > SEAM || lat < -89.9;
   for (const position of ring) {
-    const before = part.at(-1);
-    if (before && isCut(before) && isCut(position)) {
-      if (part.length > 1) yield part;
-      part = [];
-    }
-    part.push(position);
+    const before = parts.at(-1)?.at(-1);
+    if (before && isCut(before) && isCut(position)) parts.push([]);
+    parts.at(-1)?.push(position);
   }
-  if (part.length > 1) yield part;
+  return parts.filter((part) => part.length > 1).map(openLine);
+}
+
+/** A line that is not to be closed, whatever it goes round. */
+function openLine(positions: Position[]): Line {
+  const whole = line(positions);
+  return { ...whole, points: whole.points.subarray(0, 2 * positions.length) };
 }
 
 async function load(url: string): Promise<Shapes> {
@@ -73,28 +84,20 @@ async function load(url: string): Promise<Shapes> {
   const borders: MultiLineString = mesh(world, world.objects.countries, (a, b) => a !== b);
   return {
     land: rings.map(line),
-    coasts: rings.flatMap((ring) => [...coasts(ring)].map(line)),
-    borders: borders.coordinates.map(line),
+    coasts: rings.flatMap(coasts),
+    borders: borders.coordinates.map(openLine),
   };
 }
 
-/** The built-in map as a Leaflet layer. `recolour` draws it anew after a change of theme. */
+/** The built-in map as a Leaflet layer; to be redrawn when the page's colours change. */
 export class Basemap extends GridLayer {
   #coarse: Shapes | undefined;
   #fine: Shapes | undefined;
-  #loadingFine: Promise<void> | undefined;
-  readonly ready: Promise<void>;
+  #fineIsComing = false;
 
   constructor() {
-    super({ attribution: "Natural Earth · GeoNames", noWrap: false });
-    this.ready = load(coarseUrl).then((shapes) => {
-      this.#coarse = shapes;
-      this.redraw();
-    });
-  }
-
-  recolour(): void {
-    this.redraw();
+    super({ attribution: "Natural Earth · GeoNames" });
+    void this.#load(coarseUrl, (shapes) => (this.#coarse = shapes));
   }
 
   override createTile(coords: Coords): HTMLElement {
@@ -103,7 +106,7 @@ export class Basemap extends GridLayer {
     const scale = Math.min(window.devicePixelRatio || 1, 2);
     tile.width = size.x * scale;
     tile.height = size.y * scale;
-    if (coords.z >= FINE_FROM_ZOOM) this.#loadFine();
+    if (coords.z >= FINE_FROM_ZOOM && !this.#fineIsComing) this.#loadFine();
     const shapes = (coords.z >= FINE_FROM_ZOOM ? this.#fine : undefined) ?? this.#coarse;
     const pen = tile.getContext("2d");
     if (pen && shapes) {
@@ -114,15 +117,21 @@ export class Basemap extends GridLayer {
   }
 
   #loadFine(): void {
-    this.#loadingFine ??= load(fineUrl).then(
-      (shapes) => {
-        this.#fine = shapes;
-        this.redraw();
-      },
-      () => {
-        this.#loadingFine = undefined; // offline for now: the coarse one stays
-      },
-    );
+    this.#fineIsComing = true;
+    void this.#load(fineUrl, (shapes) => (this.#fine = shapes)).then((came) => {
+      this.#fineIsComing = came;
+    });
+  }
+
+  /** Whether it came; offline, the map stays as coarse as it is. */
+  async #load(url: string, use: (shapes: Shapes) => void): Promise<boolean> {
+    try {
+      use(await load(url));
+    } catch {
+      return false;
+    }
+    this.redraw();
+    return true;
   }
 }
 
@@ -137,9 +146,11 @@ function paint(pen: CanvasRenderingContext2D, shapes: Shapes, { x, y, z }: Coord
   const trace = (lines: Line[]) => {
     pen.beginPath();
     for (const each of lines) {
-      if (each.west > view.east || each.east < view.west) continue;
       if (each.north > view.south || each.south < view.north) continue;
-      follow(pen, each.points, view.west, view.north, world * size);
+      for (const turn of [-1, 0, 1]) {
+        if (each.west + turn > view.east || each.east + turn < view.west) continue;
+        follow(pen, each.points, view.west - turn, view.north, world * size);
+      }
     }
   };
   pen.fillStyle = colour("--water");
@@ -184,7 +195,13 @@ function follow(
 function graticule(zoom: number): Line[] {
   const step = [30, 30, 30, 15, 10, 5, 2, 1][zoom] ?? 0.5;
   const lines: Line[] = [];
-  for (let lon = -180; lon <= 180; lon += step) lines.push(line([[lon, -85.05], [lon, 85.05]]));
-  for (let lat = -90 + step; lat < 90; lat += step) lines.push(line([[-180, lat], [180, lat]]));
+  for (let lon = -180; lon < 180; lon += step) lines.push(straight([lon, -90], [lon, 90]));
+  for (let lat = -90 + step; lat < 90; lat += step) lines.push(straight([-180, lat], [180, lat]));
   return lines;
+}
+
+function straight([west, south]: [number, number], [east, north]: [number, number]): Line {
+  const [x1, x2] = [west / 360 + 0.5, east / 360 + 0.5];
+  const [y1, y2] = [mercator(south), mercator(north)];
+  return { points: Float64Array.of(x1, y1, x2, y2), west: x1, east: x2, north: y2, south: y1 };
 }

@@ -30,7 +30,9 @@ export class Labels extends LayerGroup {
     const whole = bounds.getEast() - bounds.getWest() >= 360;
     const west = whole ? -180 : near(bounds.getWest(), 0);
     const east = whole ? 180 : near(bounds.getEast(), 0);
-    const box = [west, bounds.getSouth(), east, bounds.getNorth()].map((d) => d.toFixed(1)).join();
+    const digits = map.getZoom() > 7 ? 3 : 1; // coarse boxes are asked for again, and cached
+    const sides = [west, bounds.getSouth(), east, bounds.getNorth()];
+    const box = sides.map((degrees) => degrees.toFixed(digits)).join();
     if (box === this.#shown) return;
     this.#shown = box;
     const middle = map.getCenter().lng;

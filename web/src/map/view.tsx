@@ -19,15 +19,14 @@ export function MapPane() {
     const words = () => ({ answer: t("answer"), zoomIn: t("zoomIn"), zoomOut: t("zoomOut") });
     const map = new Atlas(element.current, settings.value, words());
     atlas.value = map;
+    const show = () => {
+      map.show(selected.value?.answer, words(), selected.value?.first);
+    };
     const stops = [
-      effect(() => {
-        void changed.value;
+      effect(show),
+      changed.subscribe(() => {
         map.recolour();
-      }),
-      effect(() => {
-        void changed.value;
-        const shot = selected.value;
-        map.show(shot?.answer, words(), shot?.first);
+        show();
       }),
       effect(() => {
         const others = shots.value.filter((shot) => shot.key !== selectedKey.value);

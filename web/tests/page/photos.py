@@ -1,0 +1,37 @@
+"""Photos to test the page with, into a folder: ``python photos.py FOLDER``.
+
+Two real ones come with scikit-learn (CC BY 2.0, danielbuechele and vultilion); others are made of
+them: pieces for a gallery, one with a sign painted into it, a damaged one.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from sklearn import datasets
+
+
+def main(folder: Path) -> None:
+    """Write the photos."""
+    images = Path(datasets.__file__).parent / "images"
+    palace, flower = (Image.open(images / name).convert("RGB") for name in _NAMES)
+    palace.save(folder / "palace.jpg", quality=92)
+    flower.save(folder / "flower.jpg", quality=92)
+    for at, left in enumerate(range(0, 120, 20)):
+        palace.crop((left, 0, left + 520, 427)).save(folder / f"palace-{at}.jpg", quality=85)
+        flower.crop((left, 0, left + 520, 427)).save(folder / f"flower-{at}.jpg", quality=85)
+    sign = palace.resize((1280, 854))
+    pen = ImageDraw.Draw(sign)
+    pen.rectangle((120, 90, 900, 260), fill=(20, 60, 140))
+    pen.text((150, 110), "LISBOA", fill="white", font=ImageFont.load_default(110))
+    sign.save(folder / "sign.jpg", quality=92)
+    data = (folder / "palace.jpg").read_bytes()
+    (folder / "damaged.jpg").write_bytes(data[: len(data) // 3])
+
+
+_NAMES = ("china.jpg", "flower.jpg")
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

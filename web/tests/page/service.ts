@@ -1,0 +1,77 @@
+/** The live service that the tests of the page talk to, with galleries of its own. */
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, openAsBlob, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+import type { TestProject } from "vitest/node";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    address: string;
+    photos: string;
+  }
+}
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
+const ENOUGH_MS = 120_000;
+
+/** Start a service; resolves to its address. */
+export function start(data: string, more: NodeJS.ProcessEnv = {}): Promise<[ChildProcess, string]> {
+  const environment = { ...process.env, PYTHONPATH: ROOT, GEOFIX_DATA_DIR: data, ...more };
+  const service = spawn(PYTHON, ["-m", "geofix.cli.main", "serve", "--port", "0"], {
+    cwd: data,
+    env: environment,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  return new Promise((done, failed) => {
+    let said = "";
+    const timer = setTimeout(() => { failed(new Error(`not ready: ${said}`)); }, ENOUGH_MS);
+    service.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      const address = /http:\/\/\S+/.exec(said)?.[0];
+      if (!address) return;
+      clearTimeout(timer);
+      done([service, address]);
+    });
+    service.on("exit", () => { failed(new Error(`ended: ${said}`)); });
+  });
+}
+
+async function fill(address: string, photos: string): Promise<void> {
+  const places = { palace: [39.9999, 116.2755], flower: [52.52, 13.405] } as const;
+  for (const [name, [lat, lon]] of Object.entries(places)) {
+    for (let at = 0; at < 6; at++) {
+      for (const gallery of at % 2 ? ["default"] : ["default", "second"]) {
+        const form = new FormData();
+        form.set("photo", await openAsBlob(join(photos, `${name}-${at}.jpg`)), "photo.jpg");
+        form.set("lat", String(lat + at / 500));
+        form.set("lon", String(lon + at / 500));
+        form.set("key", `${name}-${at}`);
+        form.set("contributor", "danielbuechele");
+        form.set("licence", "CC-BY-2.0");
+        const response = await fetch(`${address}/v1/galleries/${gallery}/photos`, {
+          method: "POST",
+          body: form,
+        });
+        if (!response.ok) throw new Error(await response.text());
+      }
+    }
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(join(tmpdir(), "geofix-page-"));
+  execFileSync(PYTHON, [join(import.meta.dirname, "photos.py"), folder]);
+  const [service, address] = await start(folder);
+  await fill(address, folder);
+  project.provide("address", address);
+  project.provide("photos", folder);
+  return async () => {
+    const ended = new Promise((done) => service.once("exit", done));
+    service.kill("SIGTERM");
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  };
+}
