@@ -3,12 +3,12 @@ import { computed, signal } from "@preact/signals";
 
 import { locate, refine } from "./api/client";
 import { failureBehind, type Failure } from "./api/failure";
-import type { Answer, PageSettings, Refinement, Stage } from "./api/types";
+import type { Answer, PageSettings, Refinement, Stage, Summary } from "./api/types";
 
 export interface Shot {
   key: number;
   name: string;
-  /** Null for an answer that came by a link. */
+  /** Null for a shared answer. */
   file: Blob | null;
   /** Address of the photo in this browser. */
   url: string;
@@ -18,6 +18,8 @@ export interface Shot {
   first?: Answer | undefined;
   /** The answer shown: the first one, or one to a what-if question. */
   answer?: Answer | undefined;
+  /** An answer that came by a link, without its evidence. */
+  shared?: Summary;
   failure?: Failure | undefined;
   /** When it is tried again by itself, as of `Date.now()`. */
   retryAt?: number | undefined;
@@ -69,10 +71,10 @@ export function add(files: readonly File[]): void {
 }
 
 /** Show an answer that came by a link. */
-export function addShared(name: string, answer: Answer): void {
+export function addShared(name: string, shared: Summary): void {
   const key = nextKey++;
   const shot = { key, name, file: null, url: "", stages: [], attempts: 0 };
-  shots.value = [...shots.value, { ...shot, phase: "answered", first: answer, answer }];
+  shots.value = [...shots.value, { ...shot, phase: "answered", shared }];
   selectedKey.value = key;
 }
 

@@ -5,7 +5,7 @@ import { thumbnail } from "../api/client";
 import type { Answer, Neighbour, Stage, TextClue } from "../api/types";
 import { distanceKm } from "../map/geodesy";
 import { atlas } from "../map/view";
-import { country, km, percent, position, t, told } from "../words/words";
+import { country, km, percent, position, seconds, t, told } from "../words/words";
 import { Bar } from "./levels";
 import { pointedAt } from "./photo";
 import { Progress } from "./progress";
@@ -132,11 +132,13 @@ function Clue({ clue, at }: { clue: TextClue; at: number }) {
   );
 }
 
+/** What the model proposed, and what each call of it took. */
 function Statements({ answer }: { answer: Answer }) {
   const said = answer.clusters
     .flatMap(({ candidates }) => candidates)
     .filter(({ channel }) => channel === "lmm");
-  if (said.length === 0) return null;
+  const { calls } = answer;
+  if (said.length === 0 && calls.length === 0) return null;
   return (
     <>
       <h4>{t("statements")}</h4>
@@ -147,6 +149,12 @@ function Statements({ answer }: { answer: Answer }) {
             <span class="soft">
               {percent(candidate.score)} · {candidate.source}
             </span>
+          </li>
+        ))}
+        {calls.map((call, at) => (
+          <li key={`call-${at}`} class="soft small-print">
+            {`${call.model} · ${call.prompt} · ${call.outcome} · ${seconds(call.latency_ms)} · `}
+            {t("tokens", { count: call.tokens_in + call.tokens_out })}
           </li>
         ))}
       </ul>

@@ -1,10 +1,10 @@
 /** How sure the answer is, from the street to the continent, and which places it may be. */
-import type { Answer, Share } from "../api/types";
+import type { Answer, Share, Summary } from "../api/types";
 import { country, percent, t, type Key } from "../words/words";
 
 const LEVELS = ["2500", "750", "200", "25", "1"] as const;
 
-export function Levels({ answer }: { answer: Answer }) {
+export function Levels({ answer }: { answer: Summary }) {
   return (
     <section class="card">
       <h3>{t("levels")}</h3>

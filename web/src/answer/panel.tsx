@@ -1,7 +1,7 @@
 /** Everything about one photo: its progress, its answer and why, or what went wrong. */
 import { useEffect } from "preact/hooks";
 
-import type { Answer } from "../api/types";
+import type { Answer, Summary } from "../api/types";
 import { announced, stop, type Shot } from "../state";
 import { country, km, position, t, told } from "../words/words";
 import { Correct } from "./correct";
@@ -35,13 +35,20 @@ export function Panel({ shot }: { shot: Shot }) {
       {phase === "failed" && <FailureCard shot={shot} />}
       {answer && phase === "answered" && (
         <>
-          <Verdict answer={answer} isShared={!shot.file} />
+          <Verdict answer={answer} />
           <Levels answer={answer} />
-          {shot.file && <WhatIf shot={shot} />}
+          <WhatIf shot={shot} />
           <Places answer={answer} />
-          {shot.file && <Evidence answer={answer} stages={shot.stages} />}
-          {shot.file && <Correct key={answer.id} answer={answer} />}
+          <Evidence answer={answer} stages={shot.stages} />
+          <Correct key={answer.id} answer={answer} />
           <Save shot={shot} answer={answer} />
+        </>
+      )}
+      {shot.shared && (
+        <>
+          <Verdict answer={shot.shared} isShared />
+          <Levels answer={shot.shared} />
+          <Save shot={shot} answer={shot.shared} />
         </>
       )}
     </>
@@ -49,17 +56,19 @@ export function Panel({ shot }: { shot: Shot }) {
 }
 
 /** The answer in one line. */
-export function headline(answer: Answer): string {
+export function headline(answer: Summary): string {
   return answer.abstention ? t("abstains") : placeName(answer);
 }
 
-export function placeName({ place }: Answer): string {
+export function placeName({ place }: Summary): string {
   const parts = [place.city, place.region, country(place.country, place.country_name)];
   return [...new Set(parts.filter(Boolean))].join(", ") || t("atSea");
 }
 
-function Verdict({ answer, isShared }: { answer: Answer; isShared: boolean }) {
-  const { abstention, position: at, degraded } = answer;
+type Judged = Summary & Partial<Pick<Answer, "degraded" | "calibrated">>;
+
+function Verdict({ answer, isShared = false }: { answer: Judged; isShared?: boolean }) {
+  const { abstention, position: at, degraded = [], calibrated } = answer;
   return (
     <section class={abstention ? "card verdict unsure" : "card verdict"}>
       {isShared && <p class="soft">{t("sharedDetail")}</p>}
@@ -77,7 +86,7 @@ function Verdict({ answer, isShared }: { answer: Answer; isShared: boolean }) {
         <li class="r50">{t("radius50", { km: km(answer.radius_50_km) })}</li>
         <li class="r90">{t("radius90", { km: km(answer.radius_90_km) })}</li>
       </ul>
-      <p class="soft small-print">{calibration(answer)}</p>
+      {calibrated !== undefined && <p class="soft small-print">{calibration(calibrated)}</p>}
       {degraded.length > 0 && (
         <p class="note">
           {t("degraded")}:{" "}
@@ -92,7 +101,7 @@ function Verdict({ answer, isShared }: { answer: Answer; isShared: boolean }) {
   );
 }
 
-function calibration({ calibrated }: Answer): string {
+function calibration(calibrated: Answer["calibrated"]): string {
   if (!calibrated) return t("uncalibrated");
   const { dataset, date, photos, simulated } = calibrated;
   return t(simulated ? "simulated" : "calibrated", { dataset, date, photos });

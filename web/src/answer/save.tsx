@@ -1,7 +1,7 @@
 /** Taking an answer along: a link, a file, or the position in a copy of the photo. */
 import { useRef, useState } from "preact/hooks";
 
-import type { Answer } from "../api/types";
+import type { Summary } from "../api/types";
 import { download } from "../export/download";
 import { csv, geojson, kml, type Named } from "../export/formats";
 import { link } from "../export/link";
@@ -14,7 +14,7 @@ const FORMATS = [
   ["CSV", "csv", "text/csv", csv],
 ] as const;
 
-export function Save({ shot, answer }: { shot: Shot; answer: Answer }) {
+export function Save({ shot, answer }: { shot: Shot; answer: Summary }) {
   const [said, setSaid] = useState("");
   const say = (text: string) => {
     setSaid(text);
@@ -46,7 +46,7 @@ export function Save({ shot, answer }: { shot: Shot; answer: Answer }) {
             {name}
           </button>
         ))}
-        {shot.file && answer.photo.format === "JPEG" && <Exif shot={shot} answer={answer} say={say} />}
+        {shot.file && shot.answer?.photo.format === "JPEG" && <Exif shot={shot} answer={answer} say={say} />}
       </div>
       <p class="said" role="status">
         {said}
@@ -56,10 +56,13 @@ export function Save({ shot, answer }: { shot: Shot; answer: Answer }) {
 }
 
 function answered(): Named[] {
-  return shots.value.flatMap(({ name, answer }) => (answer ? [{ name, answer }] : []));
+  return shots.value.flatMap(({ name, answer, shared }) => {
+    const known = answer ?? shared;
+    return known ? [{ name, answer: known }] : [];
+  });
 }
 
-function Exif({ shot, answer, say }: { shot: Shot; answer: Answer; say: (text: string) => void }) {
+function Exif({ shot, answer, say }: { shot: Shot; answer: Summary; say: (text: string) => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const { lat, lon } = answer.position;
   const write = async () => {

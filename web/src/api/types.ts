@@ -4,6 +4,12 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Answer = Schemas["Answer"];
+/** What can be said of an answer without its evidence: all that a shared link holds. */
+export type Summary = Pick<
+  Answer,
+  "position" | "radius_50_km" | "radius_90_km" | "within" | "abstention" | "place"
+>;
+export type LmmCall = Schemas["Call"];
 export type Stage = Schemas["Stage"];
 export type Neighbour = Schemas["Neighbour"];
 export type TextClue = Schemas["Text"];

@@ -1,12 +1,12 @@
 /** Answers as GeoJSON, KML and CSV. */
 import type { Feature, FeatureCollection, Position } from "geojson";
 
-import type { Answer } from "../api/types";
+import type { Summary } from "../api/types";
 import { circle } from "../map/geodesy";
 
 export interface Named {
   name: string;
-  answer: Answer;
+  answer: Summary;
 }
 
 export function geojson(named: readonly Named[]): string {
@@ -66,7 +66,7 @@ export function csv(named: readonly Named[]): string {
   return [columns.join(), ...lines, ""].join("\r\n");
 }
 
-function facts(answer: Answer) {
+function facts(answer: Summary) {
   const { place, position, within } = answer;
   return {
     lat: position.lat,
@@ -82,11 +82,10 @@ function facts(answer: Answer) {
     country: place.country,
     region: place.region,
     city: place.city,
-    encoder: answer.encoder,
   };
 }
 
-function outline(answer: Answer, share: 50 | 90): Position[][] {
+function outline(answer: Summary, share: 50 | 90): Position[][] {
   const km = Math.max(0.001, share === 50 ? answer.radius_50_km : answer.radius_90_km);
   return circle(answer.position, km).map((ring, at) => {
     const positions = ring.map(([lat, lon]): Position => [round(lon), round(lat)]);

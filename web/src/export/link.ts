@@ -1,9 +1,9 @@
 /** An answer in a link: all of it behind the #, which no server ever sees. */
-import type { Answer } from "../api/types";
+import type { Summary } from "../api/types";
 
 export interface SharedAnswer {
   name: string;
-  answer: Answer;
+  answer: Summary;
 }
 
 interface Packed {
@@ -18,7 +18,7 @@ interface Packed {
 const PREFIX = "#answer=";
 const MOST = 4000;
 
-export function link(name: string, answer: Answer): string {
+export function link(name: string, answer: Summary): string {
   const { place, abstention } = answer;
   const packed: Packed = {
     n: name.slice(0, 100),
@@ -74,26 +74,12 @@ function unpacked({ n, p, r, w, l, a }: Packed): SharedAnswer {
   return {
     name: n,
     answer: {
-      id: "",
       position: { lat: p[0], lon: p[1] },
       radius_50_km: r[0],
       radius_90_km: r[1],
       within: w,
       abstention: a && { cause: a[0], detail: a[1] },
       place: { country, country_name, region, region_approximate: false, city, city_km: null },
-      continents: [],
-      countries: [],
-      regions: [],
-      cities: [],
-      clusters: [],
-      heatmap: null,
-      evidence: { neighbours: [], text: [], attributes: [] },
-      degraded: [],
-      calibrated: false,
-      encoder: "",
-      galleries: [],
-      photo: { sha256: "", width: 0, height: 0, format: "" },
-      timings_ms: {},
     },
   };
 }

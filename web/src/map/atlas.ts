@@ -16,7 +16,7 @@ import {
   type Map as LeafletMap,
 } from "leaflet";
 
-import type { Answer, LatLon, PageSettings } from "../api/types";
+import type { Answer, LatLon, PageSettings, Summary } from "../api/types";
 import { Basemap } from "./basemap";
 import { circle, near, type Ring } from "./geodesy";
 import { Labels } from "./labels";
@@ -26,6 +26,9 @@ export interface Pin extends LatLon {
   key: number;
   name: string;
 }
+
+/** An answer, with as much of it as there is. */
+type Shown = Summary & Partial<Pick<Answer, "heatmap" | "evidence">>;
 
 export interface MapWords {
   answer: string;
@@ -89,7 +92,7 @@ export class Atlas {
   }
 
   /** Show an answer, or none; `before` is the answer it is compared with. */
-  show(answer: Answer | undefined, words: MapWords, before?: Answer): void {
+  show(answer: Shown | undefined, words: MapWords, before?: Answer): void {
     this.#answer.clearLayers();
     this.#hint.clearLayers();
     if (!answer) return;
@@ -97,12 +100,12 @@ export class Atlas {
     this.#heat(answer);
     this.#region(at, answer.radius_90_km, "region-90", [6, 5]);
     this.#region(at, answer.radius_50_km, "region-50");
-    if (before && before.id !== answer.id) {
+    if (before && before !== answer) {
       const { lat, lon } = before.position;
       circleMarker([lat, near(lon, at.lon)], { radius: 7, ...stroke("--muted"), fill: false })
         .addTo(this.#answer);
     }
-    for (const neighbour of answer.evidence.neighbours.slice(0, 12)) {
+    for (const neighbour of answer.evidence?.neighbours.slice(0, 12) ?? []) {
       circleMarker([neighbour.lat, near(neighbour.lon, at.lon)], {
         radius: 4,
         ...stroke("--neighbour"),
@@ -171,7 +174,7 @@ export class Atlas {
     }).addTo(this.#answer);
   }
 
-  #heat(answer: Answer): void {
+  #heat(answer: Shown): void {
     const features = answer.heatmap?.features ?? [];
     const most = features[0]?.properties.probability ?? 1;
     const colour = cssColour("--heat");

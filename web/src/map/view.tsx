@@ -20,7 +20,8 @@ export function MapPane() {
     const map = new Atlas(element.current, settings.value, words());
     atlas.value = map;
     const show = () => {
-      map.show(selected.value?.answer, words(), selected.value?.first);
+      const shot = selected.value;
+      map.show(shot?.answer ?? shot?.shared, words(), shot?.first);
     };
     const stops = [
       effect(show),

@@ -98,6 +98,7 @@ export const de: Words = {
   pointsTo: "weist auf {places}",
   attributes: "Was das Foto zeigt",
   statements: "Was das Sprachmodell sagte",
+  tokens: "{count} Token",
   candidates: "Kandidaten",
   timings: "Zeitaufwand",
   total: "Insgesamt",

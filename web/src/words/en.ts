@@ -96,6 +96,7 @@ export const en = {
   pointsTo: "points to {places}",
   attributes: "What the photo shows",
   statements: "What the language model said",
+  tokens: "{count} tokens",
   candidates: "Candidates",
   timings: "Time taken",
   total: "In all",
