@@ -26,7 +26,7 @@ def locator_of(request: Request) -> Locator:
     """The service's engine. Raises Unavailable before it is up and while it goes down."""
     locator = opened(request.app)
     if locator is None or not locator.ready:
-        raise Unavailable("The model is not loaded. Try again in a few seconds.", retry_after_s=2)
+        raise Unavailable("The model is not ready. Try again in a few seconds.", retry_after_s=2)
     return locator
 
 

@@ -39,6 +39,8 @@ class Limits:
         default_factory=lambda: {Lane.INTERACTIVE: 5.0, Lane.BATCH: 60.0}
     )
     """Expected wait above which a photo is refused."""
+    stalled_s: float = 60.0
+    """A run or a decoding that takes longer is given up, and its thread with it."""
 
 
 class Batcher:
@@ -75,7 +77,8 @@ class Batcher:
             Inference(self.queue, encoder, load)
             for encoder, load in zip(encoders, loads, strict=True)
         ]
-        self._workers = [Worker(job) for job in jobs]
+        self._stalled_s = limits.stalled_s
+        self._workers = [Worker(job, limits.stalled_s) for job in jobs]
         self._closing = threading.Event()
         self._supervisor = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._supervisor.start()
@@ -133,12 +136,12 @@ class Batcher:
                 if time.monotonic() < resume:
                     continue
                 try:
-                    worker.job.recover()
+                    worker.job.recover(reopen=worker.hung)
                 except Exception:
                     log.exception("the %s cannot be started again yet", worker.job.name)
                     resume = time.monotonic() + pause_s
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                     continue
                 log.warning("the %s had died and is started again", worker.job.name)
-                self._workers[index] = Worker(worker.job)
+                self._workers[index] = Worker(worker.job, self._stalled_s)
                 pause_s = _WATCH_S

@@ -18,8 +18,6 @@ from geofix.errors import GeofixError, InvalidPhoto, ModelUnavailable, Unencodab
 log = logging.getLogger(__name__)
 
 LARGEST_BATCH = 64
-STALLED_S = 60.0
-"""A run or a decoding that takes this long is given up, and its thread with it."""
 _KNEE = 1.03
 """A larger batch is taken as long as it is this many times quicker a photo."""
 
@@ -74,17 +72,17 @@ class Decoder:
                 with suppress(InvalidStateError):
                     passing.decoded.set_result(photo)
             except InvalidPhoto as error:
-                passing.fail(error)
+                passing.outcome = error
             except Exception:
                 log.exception("a photo could not be prepared")
-                passing.fail(GeofixError("The photo could not be prepared."))
+                passing.outcome = GeofixError("The photo could not be prepared.")
 
     def leave(self, taken: Sequence[Passing], seconds: float) -> None:
         """They are decoded, or never will be."""
         for passing in taken:
             self._queue.decoded(passing)
 
-    def recover(self) -> None:
+    def recover(self, *, reopen: bool) -> None:
         """Nothing a decoder needs can break."""
 
 
@@ -113,22 +111,24 @@ class Inference:
         if None in found:
             self._encoder.warm_up()  # is it the photo, or the model?
         for passing, embedding in zip(taken, found, strict=True):
-            if embedding is None:
-                passing.fail(UnencodablePhoto("The model gives no vector for this photo."))
-            else:
-                passing.succeed(embedding)
+            passing.outcome = embedding or UnencodablePhoto(
+                "The model gives no vector for this photo. Try another photo of the place."
+            )
 
     def leave(self, taken: Sequence[Passing], seconds: float) -> None:
         """The run is over."""
         self._queue.encoded(taken, seconds)
 
-    def recover(self) -> None:
+    def recover(self, *, reopen: bool) -> None:
         """See that the model works, opened anew if need be. Raises what the model raises."""
         try:
-            self._encoder.warm_up()
+            if not reopen:
+                self._encoder.warm_up()
+                return
         except Exception:
-            self._encoder = self._reload()
-            self._encoder.warm_up()
+            log.exception("the model is opened anew")
+        self._encoder = self._reload()
+        self._encoder.warm_up()
 
     def _alone(self, one: Float32Array) -> Embedding | None:
         try:
@@ -143,9 +143,12 @@ Job = Decoder | Inference
 class Worker:
     """One thread and what it is working on."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, stalled_s: float) -> None:
         self.job = job
-        self.taken: Sequence[Passing] = ()
+        self.hung = False
+        """Whether it was abandoned because it did not come to an end."""
+        self._stalled_s = stalled_s
+        self._taken: Sequence[Passing] = ()
         self._since = 0.0
         self._abandoned = threading.Event()
         self._ended = False
@@ -155,19 +158,24 @@ class Worker:
     @property
     def healthy(self) -> bool:
         """Whether the thread lives and is not stuck, or has ended as it should."""
-        if self._ended:
-            return True
-        stuck = bool(self.taken) and time.monotonic() - self._since > STALLED_S
-        return self._thread.is_alive() and not stuck
+        if self._abandoned.is_set():
+            return False
+        return self._ended or (self._thread.is_alive() and not self._stuck())
 
     def abandon(self) -> None:
         """Fail what the thread was working on; if it lives after all, let it end."""
+        if self._abandoned.is_set():
+            return
+        self.hung = self._stuck()
         self._abandoned.set()
         error = ModelUnavailable("Work on the photo broke off. Send it again.", retry_after_s=1)
-        for passing in self.taken:
+        for passing in self._taken:
             passing.input = None
-            passing.fail(error)
-        self.job.leave(self.taken, time.monotonic() - self._since)
+            passing.outcome = passing.outcome or error
+        self.job.leave(self._taken, time.monotonic() - self._since)
+
+    def _stuck(self) -> bool:
+        return bool(self._taken) and time.monotonic() - self._since > self._stalled_s
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end."""
@@ -176,17 +184,17 @@ class Worker:
     def _loop(self) -> None:
         while not self._abandoned.is_set():
             self._since = time.monotonic()
-            self.taken = self.job.take()
-            if not self.taken:
+            self._taken = self.job.take()
+            if not self._taken:
                 self._ended = True
                 return
             self._since = time.monotonic()
             try:
-                self.job.work(self.taken)
+                self.job.work(self._taken)
             except Exception:
                 log.exception("a thread of the %s ends", self.job.name)
                 return
             if self._abandoned.is_set():
                 return
-            self.job.leave(self.taken, time.monotonic() - self._since)
-            self.taken = ()
+            self.job.leave(self._taken, time.monotonic() - self._since)
+            self._taken = ()

@@ -10,7 +10,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from typing import TypeVar
 from geofix.engine.batching.lanes import Lanes
 from geofix.engine.types import Embedding, Float32Array, Lane, Photo
 from geofix.engine.watching import Watcher
-from geofix.errors import Overloaded
+from geofix.errors import GeofixError, Overloaded
 
 T = TypeVar("T")
 
@@ -59,6 +59,9 @@ class Passing:
     decoded: Future[Photo] = field(default_factory=Future)
     encoded: Future[Embedding] = field(default_factory=Future)
     input: Float32Array | None = None
+    """For the model: float32 [3, height, width]."""
+    outcome: Embedding | GeofixError | None = None
+    """What is to be told as soon as the photo is out of the books."""
 
     async def photo(self) -> Photo:
         """The decoded photo. Raises its InvalidPhoto, Overloaded after the deadline."""
@@ -68,16 +71,15 @@ class Passing:
         """What the model says of it; errors as of ``photo``, and ModelUnavailable."""
         return await self._wait(self.encoded)
 
-    def fail(self, error: BaseException) -> None:
-        """Tell whoever waits."""
-        for future in (self.decoded, self.encoded):
+    def tell(self, outcome: Embedding | GeofixError) -> None:
+        """Let whoever waits know; what is told first holds."""
+        if isinstance(outcome, GeofixError):
+            for future in (self.decoded, self.encoded):
+                with suppress(InvalidStateError):
+                    future.set_exception(outcome)
+        else:
             with suppress(InvalidStateError):
-                future.set_exception(error)
-
-    def succeed(self, embedding: Embedding) -> None:
-        """Hand over what the model says of it."""
-        with suppress(InvalidStateError):
-            self.encoded.set_result(embedding)
+                self.encoded.set_result(outcome)
 
     @property
     def given_up(self) -> bool:
@@ -155,6 +157,7 @@ class PhotoQueue:
             if passing.input is not None:
                 self._ready.put(passing, time.monotonic())
             self._to_encode.notify()
+        _tell([passing])
 
     def next_to_encode(self) -> list[Passing]:
         """Wait for the next batch; empty when the queue is closed.
@@ -188,11 +191,17 @@ class PhotoQueue:
                 observed = (now - self._saturated_since) / len(batch)
                 self._photo_s += _MEMORY * (observed - self._photo_s)
             self._saturated_since = now if len(self._line) else None
+        _tell(batch)
 
     def depth(self, lane: Lane) -> int:
         """Photos of a lane that are waiting or being worked on."""
         with self._lock:
             return self._depth(lane)
+
+    def running(self) -> int:
+        """Photos that the model is running over."""
+        with self._lock:
+            return len(self._running)
 
     def age_s(self, lane: Lane) -> float:
         """How long the oldest photo of a lane has been here, in seconds; 0 without one."""
@@ -205,7 +214,7 @@ class PhotoQueue:
         with self._lock:
             return self._expected_wait_s(lane)
 
-    def close(self, error: BaseException) -> None:
+    def close(self, error: GeofixError) -> None:
         """Let every thread go, and tell everybody who waits ``error``."""
         with self._lock:
             self._closed = True
@@ -213,7 +222,7 @@ class PhotoQueue:
             self._to_decode.notify_all()
             self._to_encode.notify_all()
         for passing in left:
-            passing.fail(error)
+            passing.tell(error)
 
     def _admit(self, lane: Lane) -> None:
         wait = self._expected_wait_s(lane)
@@ -225,17 +234,21 @@ class PhotoQueue:
             )
 
     def _expected_wait_s(self, lane: Lane) -> float:
-        ahead = len(self._present()) if lane is Lane.BATCH else self._depth(lane)
-        if lane is Lane.INTERACTIVE:
-            ahead += sum(passing.lane is Lane.BATCH for passing in self._decoding | self._running)
+        ahead = sum(
+            lane is Lane.BATCH or passing.lane is lane or passing in self._running
+            for passing in self._present()
+        )
         return ahead * self._photo_s
 
     def _depth(self, lane: Lane) -> int:
-        working = sum(passing.lane is lane for passing in self._decoding | self._running)
-        return self._line.depth(lane) + self._ready.depth(lane) + working
+        return sum(passing.lane is lane for passing in self._present())
 
-    def _present(self) -> list[Passing]:
-        return [*self._line, *self._ready, *self._decoding, *self._running]
+    def _present(self) -> Iterator[Passing]:
+        """Everybody but those in line whose clients are gone."""
+        yield from self._decoding
+        yield from self._running
+        for waiting in (self._line, self._ready):
+            yield from (passing for passing in waiting if not passing.given_up)
 
     def _more_comes(self) -> bool:
         return bool(self._decoding) or len(self._line) > 0
@@ -250,11 +263,18 @@ class PhotoQueue:
         return batch
 
 
+def _tell(passings: Sequence[Passing]) -> None:
+    """After the books are closed, or a client's next photo would find its last one in them."""
+    for passing in passings:
+        if passing.outcome is not None:
+            passing.tell(passing.outcome)
+
+
 def _dropped(passing: Passing) -> bool:
     """Whether a photo is not worth any more work: its client is gone, or it is too late."""
     if passing.given_up:
         return True
     if time.monotonic() > passing.deadline:
-        passing.fail(Overloaded("The photo waited longer than it may. Try again later."))
+        passing.tell(Overloaded("The photo waited longer than it may. Try again later."))
         return True
     return False

@@ -1,0 +1,165 @@
+"""Things that break under a running service: typed answers in time, readiness, recovery."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from geofix.engine.gallery.edge import EdgeGallery
+from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.engine.locate import Locator
+from geofix.engine.types import Point
+from geofix.settings import Settings
+from service import running
+from service.app import create_app, engine
+
+LONG_S = 30.0
+SEARCH_S = 0.5
+POLL_S = 0.02
+JPEG = {"Content-Type": "image/jpeg"}
+PARAMS = {"generators": "attributes"}
+
+
+@dataclass
+class Running:
+    """A service in this process, behind real HTTP."""
+
+    locator: Locator
+    client: httpx.AsyncClient
+
+    async def ready(self) -> bool:
+        return (await self.client.get("/readyz")).status_code == 200
+
+    async def until_ready(self) -> None:
+        for _ in range(int(LONG_S / POLL_S)):
+            if await self.ready():
+                return
+            await asyncio.sleep(POLL_S)
+        raise AssertionError("the service did not get ready again")
+
+    async def embed(self, photo: bytes) -> httpx.Response:
+        return await self.client.post("/v1/embed/image", content=photo, headers=JPEG)
+
+    async def locate(self, photo: bytes) -> httpx.Response:
+        return await self.client.post("/v1/locate", params=PARAMS, content=photo, headers=JPEG)
+
+
+@asynccontextmanager
+async def serving(data_dir: Path) -> AsyncIterator[Running]:
+    app = create_app(Settings(data_dir=data_dir, batch_size=4, search_budget_s=SEARCH_S))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with engine(app):
+            task = asyncio.create_task(server.serve([listener]))
+            locator = running.opened(app)
+            assert locator is not None
+            try:
+                async with httpx.AsyncClient(base_url=address, timeout=LONG_S) as client:
+                    yield Running(locator, client)
+            finally:
+                server.should_exit = True
+                await task
+
+
+def kill(name: str) -> None:
+    """End this process' threads of a name, at their next step."""
+    for thread in threading.enumerate():
+        if thread.name == name and thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+            )
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_batching_thread_is_replaced(tmp_path: Path, jpeg: bytes) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as service:
+            assert (await service.embed(jpeg)).status_code == 200
+            for name in ("inference", "decoder"):
+                kill(name)
+                started = time.monotonic()
+                answers = await asyncio.gather(*(service.embed(jpeg) for _ in range(8)))
+                assert time.monotonic() - started < LONG_S / 2
+                for answer in answers:
+                    assert answer.status_code in (200, 503), answer.text
+                    if answer.status_code == 503:
+                        assert answer.json()["type"].endswith("unavailable")
+                        assert int(answer.headers["Retry-After"]) >= 1
+                await service.until_ready()
+                answers = await asyncio.gather(*(service.embed(jpeg) for _ in range(8)))
+                assert {answer.status_code for answer in answers} == {200}
+
+    asyncio.run(scenario())
+
+
+def test_one_poisoned_photo_in_eight_costs_one_answer(tmp_path: Path, jpeg: bytes) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as service:
+            for ask in (service.embed, service.locate):
+                photos = [jpeg[: len(jpeg) // 2] if i == 5 else jpeg for i in range(8)]
+                answers = await asyncio.gather(*(ask(photo) for photo in photos))
+                assert [a.status_code for a in answers] == [
+                    422 if i == 5 else 200 for i in range(8)
+                ]
+                assert answers[5].json()["type"] == "urn:geofix:problem:unreadable-photo"
+            assert await service.ready()
+
+    asyncio.run(scenario())
+
+
+def test_a_stalled_gallery_costs_its_neighbours_and_no_more(tmp_path: Path, jpeg: bytes) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as service:
+            gallery = await a_gallery(service.locator)
+            answer = (await service.locate(jpeg)).json()
+            assert len(answer["evidence"]["neighbours"]) == 1
+            assert answer["degraded"] == []
+
+            let_go = threading.Event()
+            stall(gallery, let_go)
+            try:
+                started = time.monotonic()
+                stalled = await service.locate(jpeg)
+                assert time.monotonic() - started < SEARCH_S + LONG_S / 3
+                assert stalled.status_code == 200
+                assert {"channel": "retrieval", "cause": "timeout"} in stalled.json()["degraded"]
+                assert stalled.json()["evidence"]["neighbours"] == []
+                assert await service.ready()
+                assert (await service.embed(jpeg)).status_code == 200
+            finally:
+                let_go.set()
+
+            recovered = (await service.locate(jpeg)).json()
+            assert len(recovered["evidence"]["neighbours"]) == 1
+            assert recovered["degraded"] == []
+
+    asyncio.run(scenario())
+
+
+async def a_gallery(locator: Locator) -> RecordedGallery:
+    gallery = await locator.galleries.create("default", locator.encoder.name, 1280)
+    vector = np.ones(1280, dtype=np.float32) / np.sqrt(1280, dtype=np.float32)
+    gps = locator.location_encoder.encode(np.array([[48.0, 2.0]]))[0]
+    await gallery.upsert(
+        [Point("00000000-0000-0000-0000-000000000001", "one", 48.0, 2.0, vector, gps)]
+    )
+    return gallery
+
+
+def stall(gallery: RecordedGallery, let_go: threading.Event) -> None:
+    """Keep the gallery's one thread from answering, as a disk that hangs would."""
+    assert isinstance(gallery._index, EdgeGallery)
+    gallery._index._thread.submit(let_go.wait, LONG_S)
