@@ -21,9 +21,11 @@ GeofixError
 ├── UploadTooLarge (413)
 ├── QuotaExceeded (429, with Retry-After)
 ├── StorageFull (507)
+├── ChildFailed (500)
 ├── Unavailable (503, with Retry-After)
 │   ├── ModelUnavailable (503)
 │   ├── GalleryTimeout (503)
+│   ├── EngineLost (503)
 │   └── Overloaded (503)
 └── InvalidSource (422)
 """
@@ -176,6 +178,11 @@ class QuotaExceeded(GeofixError):
         self.retry_after_s = retry_after_s
 
 
+class ChildFailed(GeofixError):
+    slug = "child-failed"
+    title = "A part of the service cannot be started"
+
+
 class Unavailable(GeofixError):
     status = 503
     slug = "unavailable"
@@ -184,6 +191,11 @@ class Unavailable(GeofixError):
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class EngineLost(Unavailable):
+    slug = "engine-lost"
+    title = "The engine stopped at this photo"
 
 
 class ModelUnavailable(Unavailable):

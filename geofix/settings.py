@@ -190,6 +190,11 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="What a worker shows the service; empty = worker.key in the data directory.",
     )
+    worker_engine: Literal["remote", "local"] = Field(
+        default="remote",
+        description="Whether workers ask the service or hold a model of their own, in a data "
+        "directory that no service owns.",
+    )
     text_budget_s: Annotated[float, Field(gt=0)] = Field(
         default=8.0, description="Wall-clock limit of reading text in one photo, in seconds."
     )

@@ -26,6 +26,7 @@ from service.feedback.schemas import Truth
 from service.galleries.endpoints import router as galleries_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
+from service.internal import endpoints as internal
 from service.limits import BodyLimit
 from service.locate.endpoints import router as locate_router
 from service.locate.options import Refinement
@@ -91,6 +92,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.state.answers = AnswersGiven(config)
     running.attach(app, None)
     access.attach(app, access.Gate(config))
+    internal.attach(app, config)
     for router, needed in _ACCESS:
         app.include_router(
             router,
@@ -99,7 +101,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
                 Unauthenticated, Forbidden, PrecisionCapped, QuotaExceeded
             ),
         )
-    for router in (health_router, page_router):
+    for router in (health_router, page_router, internal.router):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)

@@ -36,16 +36,31 @@ _BACKLOG = 2048
     is_flag=True,
     help="With --auth off: answer the network all the same. Both must be given.",
 )
-def serve(host: str | None, port: int | None, auth: str | None, open_to_anyone: bool) -> None:
+@click.option(
+    "--all",
+    "with_jobs",
+    is_flag=True,
+    help="Batch jobs, too: workers and, unless GEOFIX_REDIS_URL is set, a Valkey server.",
+)
+def serve(
+    host: str | None, port: int | None, auth: str | None, open_to_anyone: bool, with_jobs: bool
+) -> None:
     """Answer over HTTP until it is told to stop (Ctrl-C or SIGTERM)."""
     config = settings()
     config = config.model_copy(
         update={
+            "host": host or config.host,
+            "port": config.port if port is None else port,
             "auth": auth or config.auth,
             "open_to_anyone": open_to_anyone or config.open_to_anyone,
         }
     )
-    listener = _listen(host or config.host, config.port if port is None else port)
+    if with_jobs:
+        from geofix.cli.all_in_one import run_all
+
+        run_all(config)
+        return
+    listener = _listen(config.host, config.port)
     with listener:
         address = listener.getsockname()
         bound = config.model_copy(update={"host": address[0], "port": address[1]})

@@ -12,8 +12,8 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from geofix.errors import GeofixError, Unavailable
-from geofix.remote.client import Service
+from geofix.errors import EngineLost, GeofixError, Unavailable
+from geofix.remote.client import RefusedError, Service
 
 REFERENCES_PATH = "/v1/internal/locate"
 KEY_HEADER = "Geofix-Worker-Key"
@@ -98,8 +98,9 @@ class Engine(Protocol):
     ) -> AsyncIterator[Located]:
         """Answers for photos in the object store, in the order they finish.
 
-        They run on the batch lane. Raises Unavailable when the engine stops in the middle: what
-        has not been yielded by then has no answer.
+        They run on the batch lane. Raises RefusedError where no photo will do, for example for
+        want of the gallery; Unavailable where the engine cannot be asked; EngineLost when it stops
+        in the middle: what has not been yielded by then has no answer.
         """
         ...
 
@@ -125,12 +126,27 @@ class RemoteEngine:
         request = ReferencesRequest(
             references=tuple(references), options=dict(options), account=account
         )
-        async with self._service.stream(
-            "POST", REFERENCES_PATH, json=request.model_dump(mode="json"), headers=self._headers
-        ) as response:
-            async for line in response.aiter_lines():
-                if line:
-                    yield _located(line)
+        answering = False
+        try:
+            async with self._service.stream(
+                "POST", REFERENCES_PATH, json=request.model_dump(mode="json"), headers=self._headers
+            ) as response:
+                answering = True
+                async for line in response.aiter_lines():
+                    if line:
+                        yield _located(line)
+        except RefusedError as error:
+            if error.http_status in {401, 403}:
+                raise Unavailable(
+                    "The service does not know this worker: give both the same GEOFIX_WORKER_KEY."
+                ) from error
+            if error.http_status >= 500:
+                raise Unavailable(str(error)) from error
+            raise
+        except Unavailable as error:
+            if not answering:
+                raise
+            raise EngineLost("The engine stopped while it worked on this photo.") from error
 
 
 def _located(line: str) -> Located:

@@ -33,14 +33,31 @@ class LocalEngine:
 
     async def locate(self, data: bytes, options: Mapping[str, str]) -> str:
         """As ``Engine.locate``."""
-        return await self._answer(data, self._understand(options))
+        asked = from_strings(tuple(options.items())).engine(neighbours=self._neighbours)
+        return await self._answer(data, asked)
 
     async def locate_references(
         self, references: Sequence[Reference], options: Mapping[str, str], account: str = ""
     ) -> AsyncIterator[Located]:
-        """As ``Engine.locate_references``. Raises InvalidOption before anything is read."""
-        asked = replace(self._understand(options), lane=Lane.BATCH, account=account)
+        """As ``Engine.locate_references``."""
+        asked = await self.understand(options, account)
+        async for located in self.locate_each(references, asked):
+            yield located
+
+    async def understand(self, options: Mapping[str, str], account: str) -> LocateOptions:
+        """The options of a batch, checked before any photo is read.
+
+        Raises InvalidOption, InvalidCoordinate, NotFound or Conflict where no photo will do.
+        """
+        asked = from_strings(tuple(options.items())).engine(neighbours=self._neighbours)
+        asked = replace(asked, lane=Lane.BATCH, account=account)
         await self._locator.check(asked)
+        return asked
+
+    async def locate_each(
+        self, references: Sequence[Reference], asked: LocateOptions
+    ) -> AsyncIterator[Located]:
+        """What came of each photo, in the order they finish."""
         waiting = iter(enumerate(references))
         working: set[asyncio.Task[Located]] = set()
         try:
@@ -71,9 +88,6 @@ class LocalEngine:
 
     async def _answer(self, data: bytes, asked: LocateOptions) -> str:
         return await asyncio.to_thread(_json, await self._locator.locate(data, asked))
-
-    def _understand(self, options: Mapping[str, str]) -> LocateOptions:
-        return from_strings(tuple(options.items())).engine(neighbours=self._neighbours)
 
 
 def _json(prediction: Prediction) -> str:

@@ -1,0 +1,82 @@
+"""``geofix worker``: the processes behind batch jobs."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import click
+
+from geofix.settings import settings
+
+_NAME = click.option(
+    "--name",
+    default="worker",
+    show_default=True,
+    help="Unique among the workers of a data directory.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def worker() -> None:
+    """Run what works on batch jobs: a worker for photos, one for sweeps and webhooks, and a clock.
+
+    ``geofix serve --all`` runs all of them on one machine.
+    """
+
+
+@worker.command()
+@_NAME
+@click.option(
+    "--queue",
+    type=click.Choice(["batch", "control"]),
+    multiple=True,
+    default=("batch", "control"),
+    show_default=True,
+    help="batch: photos; control: sweeps and webhooks, which should not wait behind photos.",
+)
+@click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
+def run(name: str, queue: tuple[str, ...], processes: int) -> None:
+    """Take tasks until told to stop; then what is in work is kept or given back."""
+    from celery.platforms import SecurityWarning
+
+    from workers.app import create_app
+    from workers.health import Pulse, probe_queue
+
+    config = settings()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    warnings.simplefilter("ignore", SecurityWarning)  # of root, who cannot be tricked by JSON
+    app = create_app(config, name)
+    Pulse.of(config.data_dir, name).forget()
+    queues = ",".join([*queue, probe_queue(name)])
+    app.worker_main(
+        [
+            *("--quiet", "worker", f"--hostname={name}@%h", f"--queues={queues}"),
+            *(f"--concurrency={processes}", "--loglevel=WARNING"),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        ]
+    )
+
+
+@worker.command()
+def clock() -> None:
+    """Start the sweeps when it is time. One is enough; several do no harm."""
+    from workers.app import create_app
+
+    create_app(settings()).start(
+        ["--quiet", "beat", "--scheduler=celery.beat:Scheduler", "--pidfile=", "--loglevel=WARNING"]
+    )
+
+
+@worker.command()
+@_NAME
+def alive(name: str) -> None:
+    """Exit with 0 if the worker of this name consumes tasks, with 1 if not."""
+    from workers.health import Pulse
+
+    pulse = Pulse.of(settings().data_dir, name)
+    if not pulse.alive():
+        age_s = pulse.age_s()
+        when = "never" if age_s is None else f"{age_s:.0f} s ago"
+        raise click.ClickException(f"The worker {name!r} consumes nothing; it last did {when}.")
+    click.echo(f"The worker {name!r} consumes.")

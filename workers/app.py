@@ -1,0 +1,113 @@
+"""The Celery application: what the tasks are called, and what becomes of them when things die.
+
+Nothing of a job's truth lies here: a message may be lost or delivered twice. A chunk is done when
+the job store holds its outcomes, and the sweep sends it again until then.
+"""
+
+from __future__ import annotations
+
+import os
+
+import billiard
+from celery import Celery, signals
+from kombu import Exchange, Queue
+
+from geofix.errors import Unavailable
+from geofix.jobs.sweeping import COLLECT_S, SWEEP_S
+from geofix.jobs.tasks import BATCH_QUEUE, COLLECT, CONTROL_QUEUE, LOCATE_CHUNK, SWEEP, WEBHOOK
+from geofix.settings import Settings
+from workers.batch import work_chunk
+from workers.health import Pulse, install, probe_queue
+from workers.sweep import call_webhook, collect_jobs, sweep_jobs
+from workers.workbench import Workplace
+
+CHUNK_S = 540.0
+"""A chunk that takes longer keeps what it has and goes back to the queue."""
+HARD_LIMIT_S = 600.0
+"""A task that takes longer is killed."""
+VISIBILITY_S = 900
+"""When Redis delivers again what was not acknowledged: above the hard limit, or a task that is
+still at work would run twice. Leases make up for the wait."""
+SOFT_SHUTDOWN_S = 20.0
+"""What a worker that is told to stop gives the tasks in work."""
+
+
+def create_app(config: Settings, worker: str = "") -> Celery:
+    """The application of these settings, for the worker of this name (none for beat).
+
+    Raises Unavailable without ``redis_url``.
+    """
+    if not config.redis_url:
+        raise Unavailable("Workers need Redis: set GEOFIX_REDIS_URL, or run `geofix serve --all`.")
+    app = Celery("geofix", broker=config.redis_url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        task_time_limit=HARD_LIMIT_S,
+        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_S,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_S,
+            "socket_connect_timeout": 5,
+            "socket_timeout": 30,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        task_queues=[
+            Queue(name, Exchange(name), routing_key=name)  # else they would share one route
+            for name in (BATCH_QUEUE, CONTROL_QUEUE, probe_queue(worker))
+        ],
+        task_default_queue=BATCH_QUEUE,
+        beat_schedule={
+            name: {
+                "task": name,
+                "schedule": every_s,
+                # One that could not be run in time is not caught up with.
+                "options": {"queue": CONTROL_QUEUE, "expires": 2.0 * every_s},
+            }
+            for name, every_s in ((SWEEP, SWEEP_S), (COLLECT, COLLECT_S))
+        },
+    )
+    if worker:
+        _add_tasks(app, config, worker)
+    return app
+
+
+def _add_tasks(app: Celery, config: Settings, worker: str) -> None:
+    workplace, pulse = Workplace(config), Pulse.of(config.data_dir, worker)
+    stopping = billiard.Event()
+    signals.worker_shutting_down.connect(lambda **_: stopping.set(), weak=False)
+    install(app, worker, pulse)
+
+    @app.task(name=LOCATE_CHUNK)
+    def locate_chunk(job_id: str, chunk: int) -> None:
+        workplace.run(
+            lambda bench: work_chunk(
+                bench,
+                job_id,
+                chunk,
+                worker=f"{worker}-{os.getpid()}",
+                limit_s=CHUNK_S,
+                stopping=stopping.is_set,
+                alive=pulse.beat,
+            )
+        )
+
+    @app.task(name=SWEEP)
+    def sweep() -> None:
+        workplace.run(sweep_jobs)
+
+    @app.task(name=COLLECT)
+    def collect() -> None:
+        workplace.run(collect_jobs)
+
+    @app.task(name=WEBHOOK)
+    def webhook(job_id: str) -> None:
+        workplace.run(lambda bench: call_webhook(bench, job_id))
