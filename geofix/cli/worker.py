@@ -38,14 +38,13 @@ def worker() -> None:
 @click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
 def run(name: str, queue: tuple[str, ...], processes: int) -> None:
     """Take tasks until told to stop; then what is in work is kept or given back."""
-    from celery.platforms import SecurityWarning
-
     from workers.app import create_app
     from workers.health import Pulse, probe_queue
 
     config = settings()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    warnings.simplefilter("ignore", SecurityWarning)  # of root, who cannot be tricked by JSON
+    # Celery's words about root are about pickle, which no task of ours is.
+    warnings.filterwarnings("ignore", module="celery.platforms")
     app = create_app(config, name)
     Pulse.of(config.data_dir, name).forget()
     queues = ",".join([*queue, probe_queue(name)])
