@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         description="Wall-clock limit of one answer, in seconds, where a request sets none: "
         "generators that are not done by then are left out.",
     )
+    thumbnails: bool = Field(
+        default=False,
+        description="Keep a small picture, without metadata, of every photo added to a gallery; "
+        "a request may say otherwise.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the service listens on.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(
         default=8000, description="Port of the service."

@@ -82,7 +82,14 @@ class _Local:
         locations = LocationEncoder.load(of_places, self._settings.threads)
         gallery = await self._galleries.create(self._name, encoder.name, encoder.dimension)
         with ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode") as decoders:
-            ingest = Ingest(gallery, self._name, encoder, locations, decoders)
+            ingest = Ingest(
+                gallery,
+                self._name,
+                encoder,
+                locations,
+                decoders,
+                thumbnails=self._settings.thumbnails,
+            )
             await build(offers, ingest, report, progress)
         await gallery.compact()
         await gallery.optimize()

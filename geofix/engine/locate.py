@@ -58,12 +58,13 @@ class Locator:
         self,
         batcher: Batcher,
         directory: DataDirectory,
+        galleries: Galleries,
         generators: Sequence[Generator],
         settings: Settings,
         watch: Watcher | None = None,
     ) -> None:
         self.batcher = batcher
-        self.galleries = Galleries(directory, settings)
+        self.galleries = galleries
         self._directory = directory
         self._generators = {str(g.channel): g for g in generators}
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
@@ -93,9 +94,11 @@ class Locator:
                 TextGenerator(settings.text_budget_s),
                 AttributesGenerator(settings.attributes_budget_s),
             ]
-            if (lmm := LmmGenerator.from_settings(settings, watch=watch)) is not None:
+            galleries = Galleries(directory, settings)
+            lmm = LmmGenerator.from_settings(settings, galleries.thumbnail, watch)
+            if lmm is not None:
                 generators.append(lmm)
-            locator = cls(batcher, directory, generators, settings, watch)
+            locator = cls(batcher, directory, galleries, generators, settings, watch)
             if role == "service":
                 await asyncio.to_thread(locator.warm_up)
         except BaseException:

@@ -35,10 +35,12 @@ from service.galleries.schemas import (
 )
 from service.problems import responses
 from service.refusals import refusal
-from service.running import locator_of
+from service.running import locator_of, settings_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
+_PRIVATE = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+"""A photo that is erased must not live on in a proxy."""
 _PHOTO = {
     "required": True,
     "content": {
@@ -124,12 +126,37 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
         licence=fields.licence,
         captured_at=fields.captured_at,
         uri=fields.uri,
+        thumbnail=fields.thumbnail,
     )
-    outcome = (await Ingest(gallery, name, encoder, locations).take([offer]))[0]
+    by_default = settings_of(request).thumbnails
+    ingest = Ingest(gallery, name, encoder, locations, thumbnails=by_default)
+    outcome = (await ingest.take([offer]))[0]
     if outcome.error is not None:
         raise outcome.error
     response.status_code = 201 if outcome.status is Status.ADDED else 200
     return PhotoOutcome.of(outcome)
+
+
+@router.get(
+    "/{name}/photos/{photo_id}/thumbnail",
+    operation_id="showPhoto",
+    summary="A photo's thumbnail",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A JPEG of up to 256 pixels a side, without metadata.",
+            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **responses(NotFound, InvalidOption, Unavailable),
+    },
+)
+async def show_photo(request: Request, name: str, photo_id: UUID) -> Response:
+    """Kept where the photo was added with `thumbnail`, or the service's setting says so."""
+    gallery = await locator_of(request).galleries.open(name)
+    picture = await asyncio.to_thread(gallery.thumbnails.read, str(photo_id))
+    if picture is None:
+        raise NotFound(f"There is no thumbnail of photo {photo_id} in gallery {name!r}.")
+    return Response(picture, media_type="image/jpeg", headers=_PRIVATE)
 
 
 @router.delete(

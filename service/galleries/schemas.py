@@ -80,6 +80,11 @@ class PhotoFields(BaseModel):
         "", description="ISO 8601 of any precision."
     )
     uri: Text = ""
+    thumbnail: bool | None = Field(
+        None,
+        description="Whether a small picture of it is kept, without metadata; the service's "
+        "setting by default.",
+    )
 
 
 class PhotoOutcome(BaseModel):

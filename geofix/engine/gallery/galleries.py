@@ -11,7 +11,7 @@ from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
 from geofix.engine.gallery.port import Gallery
 from geofix.engine.gallery.recorded import RecordedGallery
-from geofix.engine.types import GalleryInfo
+from geofix.engine.types import GalleryInfo, Neighbour
 from geofix.errors import Conflict
 from geofix.settings import Settings
 
@@ -42,6 +42,11 @@ class Galleries:
             if name not in self._open:
                 self._open[name] = await self._opened(self._directory.card(name))
             return self._open[name]
+
+    async def thumbnail(self, neighbour: Neighbour) -> bytes | None:
+        """The small picture of a photo, as a JPEG; None where none is kept."""
+        gallery = await self.open(neighbour.gallery)
+        return await asyncio.to_thread(gallery.thumbnails.read, neighbour.id)
 
     async def described(self, name: str) -> GalleryInfo:
         """A gallery that cannot be reached now, as it was last known. Raises NotFound."""

@@ -18,12 +18,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from geofix.engine import image
+from geofix.engine import image, jpeg
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.captured import normalise
 from geofix.engine.gallery.hygiene import phash
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import point_id
+from geofix.engine.gallery.thumbnails import SIDE
 from geofix.engine.types import Photo, Point
 from geofix.errors import Conflict, GeofixError, InvalidCoordinate, InvalidPhoto, UnreadablePhoto
 from geofix.geo.coordinates import Coordinate
@@ -83,6 +84,8 @@ class Offer:
     licence: str = ""
     captured_at: str = ""
     uri: str = ""
+    thumbnail: bool | None = None
+    """Whether a small picture of it is kept; None = as the gallery's photos are by default."""
     caption: str = ""
     """What the source says of the photo in words; galleries do not keep it."""
 
@@ -93,6 +96,7 @@ class _Draft:
 
     point: Point
     data: bytes
+    thumbnail: bool | None
     replaces: bool = False
     photo: Photo | None = None
 
@@ -114,12 +118,15 @@ class Ingest:
         encoder: Encoder,
         location_encoder: LocationEncoder,
         decoders: Executor | None = None,
+        *,
+        thumbnails: bool = False,
     ) -> None:
         self._gallery = gallery
         self._name = name
         self._encoder = encoder
         self._location_encoder = location_encoder
         self._decoders = decoders
+        self._by_default = thumbnails
 
     async def take(self, offers: Sequence[Offer]) -> list[Outcome]:
         """What became of each offer, in order; what was added is on the disk."""
@@ -136,7 +143,11 @@ class Ingest:
         async with self._gallery.ingesting:  # or two equal files would both be the first
             entries = await self._without_duplicates(batch.entries)
             drafts = [entry for entry in entries if isinstance(entry, _Draft)]
-            await self._gallery.upsert(await asyncio.to_thread(self._points, drafts))
+            points = await asyncio.to_thread(self._points, drafts)
+            # Before, so that no photo is ever shown by the picture of another.
+            await asyncio.to_thread(self._gallery.thumbnails.remove, [p.id for p in points])
+            await self._gallery.upsert(points)
+            await asyncio.to_thread(self._illustrate, drafts)
         return [
             entry
             if isinstance(entry, Outcome)
@@ -180,18 +191,31 @@ class Ingest:
             uri=offer.uri,
             added_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
-        return _Draft(point, data)
+        return _Draft(point, data, offer.thumbnail)
 
     async def _compare(self, entries: Sequence[Outcome | _Draft]) -> list[Outcome | _Draft]:
         """Tell what the gallery holds already, unchanged or in another state."""
         ids = [entry.point.id for entry in entries if isinstance(entry, _Draft)]
         held = {point.id: point for point in await self._gallery.get(ids)}
         return [
-            _compared(entry, held[entry.point.id])
+            self._compared(entry, held[entry.point.id])
             if isinstance(entry, _Draft) and entry.point.id in held
             else entry
             for entry in entries
         ]
+
+    def _compared(self, draft: _Draft, held: Point) -> Outcome | _Draft:
+        """What an offer means for the point that has its key."""
+        offered = draft.point
+        shown = self._gallery.thumbnails.holds(held.id)
+        if _says_the_same(held, offered) and draft.thumbnail in (None, shown):
+            return Outcome(offered.key, Status.UNCHANGED, offered.id)
+        if held.sha256 != offered.sha256 and held.uri != offered.uri:
+            return refused(
+                offered.key,
+                Conflict("The gallery holds another photo of this key, from another file."),
+            )
+        return replace(draft, replaces=True)
 
     def _decode(self, entry: Outcome | _Draft) -> Outcome | _Draft:
         if isinstance(entry, Outcome):
@@ -229,6 +253,14 @@ class Ingest:
         held = await self._gallery.get([id_ for id_ in same_files if id_ not in replaced])
         return {point.sha256: point for point in held}
 
+    def _illustrate(self, drafts: Sequence[_Draft]) -> None:
+        """Keep small pictures of those photos that are to have one."""
+        for draft in drafts:
+            wanted = self._by_default if draft.thumbnail is None else draft.thumbnail
+            if wanted and draft.photo is not None:
+                picture = jpeg.encode(draft.photo.pixels, SIDE)
+                self._gallery.thumbnails.write(draft.point.id, picture)
+
     def _points(self, drafts: Sequence[_Draft]) -> list[Point]:
         if not drafts:
             return []
@@ -263,18 +295,6 @@ def _position(offer: Offer, data: bytes) -> Coordinate:
     if not -180.0 <= lon <= 180.0:  # not wrapped: a source that writes 200 is wrong somewhere
         raise InvalidCoordinate(f"Longitude must lie between -180 and 180, not {lon:g}.")
     return Coordinate(lat, lon)
-
-
-def _compared(draft: _Draft, held: Point) -> Outcome | _Draft:
-    """What an offer means for the point that has its key."""
-    offered = draft.point
-    if _says_the_same(held, offered):
-        return Outcome(offered.key, Status.UNCHANGED, offered.id)
-    if held.sha256 != offered.sha256 and held.uri != offered.uri:
-        return refused(
-            offered.key, Conflict("The gallery holds another photo of this key, from another file.")
-        )
-    return replace(draft, replaces=True)
 
 
 def _says_the_same(held: Point, offered: Point) -> bool:

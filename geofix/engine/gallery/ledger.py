@@ -54,7 +54,7 @@ class Ledger:
     """Manifest and mutation log of one gallery. One writer; not safe for several threads."""
 
     def __init__(self, directory: Path, dimension: int) -> None:
-        self._directory = directory
+        self.directory = directory
         self._dimension = dimension
         self._manifest = directory / MANIFEST
         self._log = directory / LOG
@@ -112,7 +112,7 @@ class Ledger:
                 writer.write_batch(batch)
         sync_file(written)
         written.replace(self._manifest)
-        sync_directory(self._directory)
+        sync_directory(self.directory)
         self._truncate(0)
 
     @property

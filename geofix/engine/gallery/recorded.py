@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from geofix.engine.gallery.ledger import Ledger, Upsert
 from geofix.engine.gallery.port import Gallery, Space
+from geofix.engine.gallery.thumbnails import Thumbnails
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 
 _COMPACT_BYTES = 64 * 2**20
@@ -23,6 +24,7 @@ class RecordedGallery:
     def __init__(self, index: Gallery, ledger: Ledger) -> None:
         self._index = index
         self._ledger = ledger
+        self.thumbnails = Thumbnails(ledger.directory / "thumbnails")
         self.ingesting = asyncio.Lock()
         """Held from looking for a photo in the gallery until it is written."""
         self._writing = asyncio.Lock()
@@ -32,15 +34,20 @@ class RecordedGallery:
     async def open(cls, index: Gallery, ledger: Ledger) -> RecordedGallery:
         """Bring ``index`` up to date with ``ledger``; both are closed with the gallery."""
         mutations = await asyncio.to_thread(lambda: list(ledger.mutations()))
+        gone: set[str] = set()
         for mutation in mutations:
             if isinstance(mutation, Upsert):
                 await index.upsert(mutation.points)
+                gone.difference_update(point.id for point in mutation.points)
             else:
                 await index.delete(mutation.ids)
+                gone.update(mutation.ids)
         expected = ledger.manifest_rows if not mutations else len(ledger.ids())
         if await index.count() != expected:
             await _rebuild(index, ledger)
-        return cls(index, ledger)
+        gallery = cls(index, ledger)
+        await asyncio.to_thread(gallery.thumbnails.remove, gone)
+        return gallery
 
     async def info(self) -> GalleryInfo:
         """Name, version, encoder and present count."""
@@ -113,6 +120,7 @@ class RecordedGallery:
     async def _delete(self, ids: Sequence[str]) -> int:
         async with self._writing:
             await asyncio.to_thread(self._ledger.delete, ids)
+            await asyncio.to_thread(self.thumbnails.remove, ids)
             return await self._index.delete(ids)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from geofix.engine import image
+from geofix.engine import image, jpeg
 from geofix.engine.generators.lmm import picture
 from geofix.engine.generators.lmm.prompts import Prompt, messages, response_format
 from geofix.engine.types import Neighbour, Photo
@@ -49,7 +49,7 @@ def questions(
         pictures: encoded pictures by neighbour id; unreadable ones are left out.
         longest_side: of the photo as sent, in pixels.
     """
-    photo_url = picture.data_url(picture.jpeg(photo.pixels, longest_side))
+    photo_url = picture.data_url(jpeg.encode(photo.pixels, longest_side))
     thumbnails = {
         neighbour: picture.data_url(small)
         for neighbour, data in pictures.items()
@@ -104,6 +104,6 @@ def text_tokens(text: str) -> int:
 
 def _thumbnail(data: bytes) -> bytes | None:
     try:
-        return picture.jpeg(image.decode(data, target=_THUMBNAIL_SIDE).pixels, _THUMBNAIL_SIDE)
+        return jpeg.encode(image.decode(data, target=_THUMBNAIL_SIDE).pixels, _THUMBNAIL_SIDE)
     except InvalidPhoto:
         return None
