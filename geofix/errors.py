@@ -17,6 +17,7 @@ GeofixError
 ├── NotFound (404)
 ├── Conflict (409)
 │   └── DataDirectoryBusy (409)
+├── IdempotencyMismatch (422)
 ├── InvalidArchive (422)
 ├── UploadTooLarge (413)
 ├── QuotaExceeded (429, with Retry-After)
@@ -148,6 +149,12 @@ class Conflict(GeofixError):
 class DataDirectoryBusy(Conflict):
     slug = "data-directory-busy"
     title = "The data directory is in use"
+
+
+class IdempotencyMismatch(GeofixError):
+    status = 422
+    slug = "idempotency-mismatch"
+    title = "The idempotency key stands for another request"
 
 
 class InvalidArchive(GeofixError):

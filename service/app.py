@@ -27,6 +27,10 @@ from service.galleries.endpoints import router as galleries_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
 from service.internal import endpoints as internal
+from service.jobs import running as jobs_running
+from service.jobs.endpoints import router as jobs_router
+from service.jobs.lines import Line
+from service.jobs.outputs import router as outputs_router
 from service.limits import BodyLimit
 from service.locate.endpoints import router as locate_router
 from service.locate.options import Refinement
@@ -43,7 +47,7 @@ request's id in `X-Request-ID`."""
 
 _BODIES: tuple[type[BaseModel], ...] = (
     *(LocateRequest, Refinement, Stage, Truth),
-    *(ImagesRequest, LocationsRequest, Problem),
+    *(ImagesRequest, LocationsRequest, Line, Problem),
 )
 """Models that operations name in their OpenAPI without FastAPI knowing of them."""
 
@@ -52,6 +56,8 @@ _ACCESS = (
     (feedback_router, access.allowed(Scope.LOCATE, capped=True)),
     (embed_router, access.allowed(Scope.LOCATE)),
     (galleries_router, access.allowed(Scope.GALLERIES)),
+    (jobs_router, access.allowed(Scope.JOBS, capped=True)),
+    (outputs_router, access.allowed(Scope.JOBS, capped=True)),
 )
 """Who may use which resource. ``capped``: its answers are coarsened for keys with a cap."""
 
@@ -91,6 +97,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.state.settings = config
     app.state.answers = AnswersGiven(config)
     running.attach(app, None)
+    jobs_running.attach(app, None)
     access.attach(app, access.Gate(config))
     internal.attach(app, config)
     for router, needed in _ACCESS:
@@ -104,7 +111,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     for router in (health_router, page_router, internal.router):
         app.include_router(router)
     problems.install(app)
-    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes, jobs_limit=config.job_max_body_bytes)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
     return app
@@ -121,9 +128,12 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     locator.announce(_address(config))
     running.attach(app, locator)
     try:
-        yield
+        async with jobs_running.jobs_of_settings(config) as jobs:
+            jobs_running.attach(app, jobs)
+            yield
     finally:
         running.attach(app, None)
+        jobs_running.attach(app, None)
         await locator.close()
         await access.gate_of(app).close()
 

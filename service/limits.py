@@ -5,7 +5,9 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from geofix.errors import PhotoTooLarge
+from geofix.errors import GeofixError, PhotoTooLarge, UploadTooLarge
+
+JOBS_PATH = "/v1/jobs"
 
 
 class BodyLimit:
@@ -15,31 +17,42 @@ class BodyLimit:
     The error is raised where the body is read, so that the application's own handler answers it.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, jobs_limit: int) -> None:
         self._app = app
         self._limit = limit
+        self._jobs_limit = jobs_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        uploads_job = scope["path"] == JOBS_PATH
+        limit = self._jobs_limit if uploads_job else self._limit
+        too_large = _job_too_large if uploads_job else _photo_too_large
         announced = int(Headers(scope=scope).get("content-length", "0"))
         seen = 0
 
         async def limited() -> Message:
             nonlocal seen
-            if announced > self._limit:
-                raise self._too_large()
+            if announced > limit:
+                raise too_large(limit)
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._limit:
-                raise self._too_large()
+            if seen > limit:
+                raise too_large(limit)
             return message
 
         await self._app(scope, limited, send)
 
-    def _too_large(self) -> PhotoTooLarge:
-        return PhotoTooLarge(
-            f"The body is larger than {self._limit / 2**20:g} MiB. Send a smaller photo: "
-            "2048 pixels on the longer side lose nothing."
-        )
+
+def _photo_too_large(limit: int) -> GeofixError:
+    return PhotoTooLarge(
+        f"The body is larger than {limit / 2**20:g} MiB. Send a smaller photo: "
+        "2048 pixels on the longer side lose nothing."
+    )
+
+
+def _job_too_large(limit: int) -> GeofixError:
+    return UploadTooLarge(
+        f"The upload is larger than {limit / 2**20:g} MiB. Send the photos as several jobs."
+    )

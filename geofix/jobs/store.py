@@ -29,6 +29,12 @@ def new_job_id() -> str:
     return f"job_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(12)}"
 
 
+def check_event_id(event_id: str) -> None:
+    """Raise InvalidOption for what is neither empty nor the id of an event."""
+    if event_id and not _EVENT_ID.fullmatch(event_id):
+        raise InvalidOption("Last-Event-ID is not the id of an event.")
+
+
 class JobStore:
     """Jobs in the object store and in Redis. Shared by tasks of one event loop."""
 
@@ -49,9 +55,9 @@ class JobStore:
         A manifest of the same id that was accepted before stands: that job is returned.
         Raises QuotaExceeded, StorageFull, Unavailable; then nothing of the job is kept.
         """
-        if not await self.records.create_manifest(manifest):
-            return await self.get(manifest.id)
         try:
+            if not await self.records.create_manifest(manifest):
+                return await self.get(manifest.id)
             await self.live.install(snapshot(manifest, Findings()), quota=self.quota)
         except BaseException:
             await self.records.remove(manifest)
@@ -236,8 +242,7 @@ class JobStore:
         None when there was none for some seconds. Ids are Redis stream ids; another raises
         InvalidOption. Raises NotFound when the job is deleted meanwhile.
         """
-        if after and not _EVENT_ID.fullmatch(after):
-            raise InvalidOption("Last-Event-ID is not the id of an event.")
+        check_event_id(after)
         while True:
             job = await self.get(job_id)
             wait_ms = 1 if job.state.terminal else _EVENT_WAIT_MS
