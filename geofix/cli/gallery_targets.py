@@ -9,11 +9,13 @@ from typing import Protocol
 
 from geofix.cli.remote_ingest import RemoteIngest
 from geofix.engine import models
+from geofix.engine.bridges import Bridges
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ingest import Ingest, Offer, Outcome
 from geofix.engine.gallery.records import point_id
+from geofix.engine.location_map import LocationMap
 from geofix.remote.client import RefusedError, Service, address, connect
 from geofix.settings import Settings
 from indexer.galleries.build import Report, build
@@ -93,6 +95,11 @@ class _Local:
             await build(offers, ingest, report, progress)
         await gallery.compact()
         await gallery.optimize()
+        if not card.aligned:
+            bridges = Bridges(
+                self._galleries, card.name, lambda: LocationMap.build(locations.encode)
+            )
+            await bridges.renew(gallery)
 
     async def remove(self, keys: Sequence[str]) -> list[str]:
         gallery = await self._galleries.open(self._name)

@@ -3,29 +3,46 @@
 It is a ridge regression from a gallery's image vectors to the location vectors of their
 positions, in closed form. How strong the ridge must be is told by leaving out one contributor at
 a time: photos of one contributor are alike and near each other, and would vouch for themselves.
-A bridge belongs to one encoder and one gallery version.
+How much the result is worth is told by leaving out one region at a time: photos of a region that
+the gallery knows are found by their neighbours. A bridge belongs to one encoder and one gallery
+version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 
+from geofix.engine.location_map import LocationMap, nearest_cells
+from geofix.engine.ridge import Sums, groups, solve, total
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
 from geofix.errors import InvalidOption, ModelUnavailable
+from geofix.geo import cells
+from geofix.geo.priors import photo_prior
 
 FEWEST_POINTS = 500
 """With fewer, a bridge would remember its points rather than generalise."""
 STRENGTHS: tuple[float, ...] = tuple(float(10.0**e) for e in np.arange(-3.0, 3.1, 0.5))
 """Ridge strengths tried, per point: λ = strength · mean eigenvalue of the covariance."""
-FOLDS = 10
-"""Contributors are left out in as many groups, where there are more of them."""
 GROWTH = 0.2
-"""A bridge is fitted again when its gallery has grown by this share."""
+"""A bridge is fitted again when its gallery has grown or shrunk by this share."""
+REGION_LEVEL = 4
+"""Regions that are left out are S2 cells of this level, about 600 km wide."""
+_WEIGHED_ON = 1000
+"""Points on which its worth is measured at most."""
+_GREATEST_WEIGHT = 4.0
+
+Check = Callable[[], None]
+"""Raises when there is no use in going on."""
+
+
+def _go_on() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +58,117 @@ class Bridge:
     location_mean: Float32Array
     """[L], added at the end."""
     points: int
-    """How many gallery points it was fitted on."""
+    """How many points its gallery held."""
     strength: float
     """The ridge strength chosen, of STRENGTHS."""
     likeness: float
     """Mean cosine of bridged vectors with true location vectors, contributors left out."""
+    weight: float = 0.0
+    """Log odds of a place per step of its cosine with a bridged vector, on the location map;
+    0 where regions that are left out say that the bridge tells nothing."""
 
     def outgrown_by(self, points: int) -> bool:
         """Whether a gallery of so many points needs a new bridge."""
-        return points >= (1.0 + GROWTH) * self.points
+        return abs(points - self.points) >= GROWTH * self.points
 
 
 def fit(
-    encoder: str, images: Float32Array, locations: Float32Array, contributors: Sequence[str]
+    encoder: str,
+    images: Float32Array,
+    locations: Float32Array,
+    contributors: Sequence[str],
+    check: Check = _go_on,
 ) -> Bridge:
     """Fit a bridge to image vectors [N, D] and location vectors [N, L], both of length 1.
 
-    ``contributors`` names who gave each point; a point without one stands for itself. Raises
-    InvalidOption for fewer than 500 points, or when all come from one contributor.
+    ``contributors`` names who gave each point; a point without one stands for itself. ``check`` is
+    called every second or so and may raise. Raises InvalidOption for fewer than 500 points, or when
+    all come from one contributor.
     """
     if len(images) < FEWEST_POINTS:
         raise InvalidOption(
             f"A bridge needs {FEWEST_POINTS} points; the gallery has {len(images)}."
         )
-    group = _groups(contributors)
+    group = groups([name or f"\0{i}" for i, name in enumerate(contributors)])
     if group.max() == 0:
         raise InvalidOption("A bridge needs points of at least two contributors.")
-    x, y = images.astype(np.float64), locations.astype(np.float64)
+    sums = [Sums.of(images[group == g], locations[group == g]) for g in range(group.max() + 1)]
+    whole = total(sums)
     likeness = np.zeros(len(STRENGTHS))
-    for left_out in range(int(group.max()) + 1):
-        held = group == left_out
-        maps, x_mean, y_mean = _ridge(x[~held], y[~held], STRENGTHS)
-        for k, weights in enumerate(maps):
-            likeness[k] += _cosines((x[held] - x_mean) @ weights + y_mean, y[held]).sum()
+    for number, own in enumerate(sums):
+        check()
+        held = group == number
+        maps = solve(whole.without(own), STRENGTHS)
+        for k, one in enumerate(maps):
+            likeness[k] += _cosines(one(images[held]), locations[held]).sum()
     best = int(np.argmax(likeness))
-    maps, x_mean, y_mean = _ridge(x, y, STRENGTHS[best : best + 1])
+    chosen = solve(whole, STRENGTHS[best : best + 1])[0]
     return Bridge(
         encoder=encoder,
-        weights=maps[0].astype(np.float32),
-        image_mean=x_mean.astype(np.float32),
-        location_mean=y_mean.astype(np.float32),
-        points=len(x),
+        weights=chosen.weights.astype(np.float32),
+        image_mean=chosen.image_mean.astype(np.float32),
+        location_mean=chosen.location_mean.astype(np.float32),
+        points=len(images),
         strength=STRENGTHS[best],
-        likeness=float(likeness[best] / len(x)),
+        likeness=float(likeness[best] / len(images)),
     )
+
+
+def left_out(
+    bridge: Bridge,
+    images: Float32Array,
+    locations: Float32Array,
+    labels: Sequence[str],
+    check: Check = _go_on,
+) -> Float32Array:
+    """Location vectors [N, L] of the bridge's own points, each by a bridge without those
+    of its label.
+
+    With a single label there is nothing left to fit: the vectors are then not a number.
+    """
+    group = groups(labels)
+    sums = [Sums.of(images[group == g], locations[group == g]) for g in range(group.max() + 1)]
+    whole = total(sums)
+    across = np.full(locations.shape, np.nan, dtype=np.float32)
+    for g, own in enumerate(sums):
+        check()
+        if own.points < whole.points:
+            one = solve(whole.without(own), [bridge.strength])[0]
+            across[group == g] = _unit(one(images[group == g]))
+    return across
+
+
+def weighed(
+    bridge: Bridge,
+    images: Float32Array,
+    locations: Float32Array,
+    latlon: Float64Array,
+    around: LocationMap,
+    check: Check = _go_on,
+) -> Bridge:
+    """The bridge with its worth: the weight of its map under which true places are likeliest.
+
+    The points [N] at ``latlon`` [N, 2] are seen by bridges without their region, all regions
+    counting the same. What gains less than its standard error over regions counts for nothing.
+    """
+    some = slice(0, _WEIGHED_ON)
+    regions = cells.tokens(latlon, REGION_LEVEL)
+    across = left_out(bridge, images, locations, regions, check)[some]
+    if not np.isfinite(across).all():
+        return replace(bridge, weight=0.0)
+    steps = np.stack([around.steps(vector) for vector in across]).astype(np.float32)
+    cell = nearest_cells(latlon[some])
+    _, region, size = np.unique(regions[some], return_inverse=True, return_counts=True)
+    share = 1.0 / size[region] / len(size)
+    weight = _likeliest(steps, cell, share)
+    gained = np.bincount(region, _gain(steps, cell, weight)) / size
+    worth = gained.mean() > gained.std(ddof=1) / np.sqrt(len(size))
+    return replace(bridge, weight=weight if worth else 0.0)
 
 
 def apply(bridge: Bridge, images: Float32Array) -> Float32Array:
     """Image vectors [..., D] as location vectors [..., L] of length 1."""
-    crossed = (images - bridge.image_mean) @ bridge.weights + bridge.location_mean
-    length = np.linalg.norm(crossed, axis=-1, keepdims=True)
-    across: Float32Array = (crossed / np.maximum(length, 1e-12)).astype(np.float32)
-    return across
+    return _unit((images - bridge.image_mean) @ bridge.weights + bridge.location_mean)
 
 
 def save(bridge: Bridge, file: Path) -> None:
@@ -105,7 +181,7 @@ def save(bridge: Bridge, file: Path) -> None:
             image_mean=bridge.image_mean,
             location_mean=bridge.location_mean,
             encoder=np.array(bridge.encoder),
-            figures=np.array([bridge.points, bridge.strength, bridge.likeness]),
+            figures=np.array([bridge.points, bridge.strength, bridge.likeness, bridge.weight]),
         )
     unfinished.replace(file)
 
@@ -117,7 +193,7 @@ def load(file: Path, encoder: str) -> Bridge:
     """
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as parts:
-            points, strength, likeness = parts["figures"].tolist()
+            points, strength, likeness, weight = parts["figures"].tolist()
             bridge = Bridge(
                 encoder=str(parts["encoder"]),
                 weights=parts["weights"],
@@ -126,6 +202,7 @@ def load(file: Path, encoder: str) -> Bridge:
                 points=int(points),
                 strength=strength,
                 likeness=likeness,
+                weight=weight,
             )
     except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise ModelUnavailable(f"The bridge {file.name} cannot be read: re-index.") from error
@@ -136,34 +213,40 @@ def load(file: Path, encoder: str) -> Bridge:
     return bridge
 
 
-def _ridge(
-    x: Float64Array, y: Float64Array, strengths: Sequence[float]
-) -> tuple[list[Float64Array], Float64Array, Float64Array]:
-    """One map [D, L] for each strength from a single eigendecomposition, and both means."""
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    centred = x - x_mean
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    turned = vectors.T @ (centred.T @ (y - y_mean))
-    scale = max(float(values.mean()), 1e-12)
-    maps = [vectors @ (turned / (values + s * scale)[:, None]) for s in strengths]
-    return maps, x_mean, y_mean
+def _likeliest(steps: Float32Array, cell: Int64Array, share: Float64Array) -> float:
+    """The weight of the steps [N, C] under which the true cells [N] are likeliest.
+
+    The likelihood is concave in it, so that its slope has one root; ``share`` [N] sums to 1.
+    """
+    there, prior = steps[np.arange(len(cell)), cell], photo_prior().astype(np.float32)
+
+    def slope(weight: float) -> float:
+        odds = prior * np.exp(np.float32(weight) * steps)
+        expected = (odds * steps).sum(axis=1) / odds.sum(axis=1)
+        return float(share @ (there - expected))
+
+    low, high = 0.0, _GREATEST_WEIGHT
+    if slope(low) <= 0.0:
+        return low
+    for _ in range(16):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if slope(middle) > 0.0 else (low, middle)
+    return low
 
 
-def _groups(contributors: Sequence[str]) -> Int64Array:
-    """Group number [N] of each point: contributors stay whole and are dealt out by size."""
-    names = np.array([name or f"\0{i}" for i, name in enumerate(contributors)])
-    unique, member, size = np.unique(names, return_inverse=True, return_counts=True)
-    count = min(FOLDS, len(unique))
-    load_of = np.zeros(count)
-    group = np.zeros(len(unique), dtype=np.int64)
-    for name in np.argsort(-size, kind="stable"):
-        group[name] = int(np.argmin(load_of))
-        load_of[group[name]] += size[name]
-    dealt: Int64Array = group[member]
-    return dealt
+def _gain(steps: Float32Array, cell: Int64Array, weight: float) -> Float64Array:
+    """Natural log [N] of what the true cells gain over the prior."""
+    whole = np.log(np.exp(np.float32(weight) * steps) @ photo_prior())
+    gain: Float64Array = weight * steps[np.arange(len(cell)), cell] - whole
+    return gain
 
 
-def _cosines(a: Float64Array, b: Float64Array) -> Float64Array:
-    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosine: Float64Array = (a * b).sum(axis=1) / np.maximum(length, 1e-12)
+def _unit(vectors: npt.NDArray[np.floating]) -> Float32Array:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: Float32Array = (vectors / np.maximum(length, 1e-12)).astype(np.float32)
+    return unit
+
+
+def _cosines(a: Float64Array, b: Float32Array) -> Float64Array:
+    cosine: Float64Array = (_unit(a) * b).sum(axis=1).astype(np.float64)
     return cosine

@@ -6,13 +6,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 
-from geofix.engine import background, image, models, retrieval, verify
+from geofix.engine import background, image, retrieval
 from geofix.engine.batching import Batcher, Passing
 from geofix.engine.conclude import Findings, conclude
 from geofix.engine.encoder import Encoder, LocationEncoder
-from geofix.engine.expectation import Expectation
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.generators import router
@@ -22,8 +20,8 @@ from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.port import Generator
 from geofix.engine.generators.text import TextGenerator
 from geofix.engine.kept import NEED_PHOTO, Kept, Sight
-from geofix.engine.location_map import LocationMap
-from geofix.engine.retrieval import Opened, Searched
+from geofix.engine.location_space import LocationSpace
+from geofix.engine.retrieval import Opened
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
     Channel,
@@ -32,7 +30,6 @@ from geofix.engine.types import (
     Filter,
     Float32Array,
     Float64Array,
-    GalleryInfo,
     Lane,
     LocateOptions,
     Photo,
@@ -61,16 +58,17 @@ class Locator:
         galleries: Galleries,
         generators: Sequence[Generator],
         settings: Settings,
+        space: LocationSpace,
         watch: Watcher | None = None,
     ) -> None:
         self.batcher = batcher
+        self.space = space
         self.galleries = galleries
         self._directory = directory
         self._generators = {str(g.channel): g for g in generators}
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
         self._settings = settings
         self._watch = watch or Watcher()
-        self._expected = Expectation()
         self._kept = Kept(seconds=settings.keep_s, memory_bytes=settings.keep_bytes)
 
     @classmethod
@@ -80,11 +78,13 @@ class Locator:
         """An engine over the data directory of the settings.
 
         With the role ``service`` it owns the directory at once and warms up; a command owns it
-        only where there is a gallery to read. Raises DataDirectoryBusy when another process owns
-        it, ModelUnavailable when the encoder cannot be loaded.
+        only where there is a gallery to read. With the role ``calibrate`` it owns the directory,
+        too, and passes over the calibration that is to be replaced. Raises DataDirectoryBusy when
+        another process owns it, ModelUnavailable when the encoder or its calibration cannot be
+        loaded.
         """
         directory = DataDirectory(settings.data_dir)
-        if role == "service" or directory.names():
+        if role in ("service", "calibrate") or directory.names():
             await asyncio.to_thread(directory.acquire, f"geofix {role}")
         try:
             batcher = await asyncio.to_thread(
@@ -98,7 +98,15 @@ class Locator:
             lmm = LmmGenerator.from_settings(settings, galleries.thumbnail, watch)
             if lmm is not None:
                 generators.append(lmm)
-            locator = cls(batcher, directory, galleries, generators, settings, watch)
+            space = await asyncio.to_thread(
+                LocationSpace.open,
+                batcher.encoder.card,
+                galleries,
+                settings,
+                calibrated=role != "calibrate",
+                keeps_up=role == "service",
+            )
+            locator = cls(batcher, directory, galleries, generators, settings, space, watch)
             if role == "service":
                 await asyncio.to_thread(locator.warm_up)
         except BaseException:
@@ -126,21 +134,15 @@ class Locator:
         """What the next call of the language model will meet; None without one."""
         return None if self._lmm is None else self._lmm.breaker.state
 
-    @cached_property
+    @property
     def location_encoder(self) -> LocationEncoder:
         """The one that belongs to the encoder, loaded when it is first asked for."""
-        card = models.location_card(self.encoder.card, self._settings.data_dir)
-        return LocationEncoder.load(card, self._settings.threads)
-
-    @cached_property
-    def location_map(self) -> LocationMap:
-        """The Earth in location space, encoded when a photo is first seen there."""
-        return LocationMap.build(self.location_encoder.encode)
+        return self.space.encoder
 
     def warm_up(self) -> None:
         """Do now what the first photo would wait for; reading text warms up by itself."""
         if self.encoder.card.aligned:
-            _ = self.location_map
+            _ = self.space.map
         background.background(Filter())
         attribute_table()
         reverse(48.85, 2.35)
@@ -207,9 +209,9 @@ class Locator:
         """Raise what ``locate`` would for these options, before any photo is looked at."""
         self.batcher.admit(options.lane)
         self._chosen(options)
-        if options.rule is not Rule.GEOFIX and not self.encoder.card.aligned:
+        opened = await self._open(options.galleries)
+        if options.rule is not Rule.GEOFIX and not await self.space.reaches(opened.infos):
             raise self._cannot_compare(options.rule)
-        await self._open(options.galleries)
         await asyncio.to_thread(background.background, options.filter)
 
     async def embed_image(
@@ -234,6 +236,7 @@ class Locator:
         await asyncio.to_thread(self.batcher.close)
         if self._lmm is not None:
             await self._lmm.close()
+        await self.space.close()
         await self.galleries.close()
         self._directory.release()
 
@@ -257,10 +260,12 @@ class Locator:
         )
         degraded = (*opened.degraded, *degraded)
         query = Query(photo, embedding, neighbours, options.filter, account=options.account)
-        look = await self._look(embedding, galleries, infos)
+        look, calibrated = await self.space.look(embedding, galleries, infos)
         if look is None and options.rule is not Rule.GEOFIX:
             raise self._cannot_compare(options.rule)
-        found = Findings(query, self.encoder.name, infos, degraded=degraded, look=look)
+        found = Findings(
+            query, self.encoder.name, infos, degraded=degraded, look=look, calibrated=calibrated
+        )
         if look is None or options.rule is not Rule.GEOCLIP:
             return found
         best, _ = await retrieval.nearest(galleries, look.vector, 1, options.filter, "gps")
@@ -298,18 +303,6 @@ class Locator:
         opened = await self._open(options.galleries)
         dissimilar = await retrieval.farthest(opened.galleries, query, lmm.references)
         return found.joined(*await propose_all([lmm], replace(query, dissimilar=dissimilar), clock))
-
-    async def _look(
-        self, embedding: Embedding, galleries: Sequence[Searched], infos: Sequence[GalleryInfo]
-    ) -> verify.Look | None:
-        if embedding.location is None:
-            return None
-        vector, expected = embedding.location, await self._expected.places(galleries, infos)
-        return await asyncio.to_thread(
-            lambda: verify.Look.at(
-                vector, self.location_encoder.encode, self.location_map, expected
-            )
-        )
 
     def _cannot_compare(self, rule: Rule) -> InvalidOption:
         return InvalidOption(

@@ -133,6 +133,7 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
     outcome = (await ingest.take([offer]))[0]
     if outcome.error is not None:
         raise outcome.error
+    locator.space.keep_up([await gallery.info()])
     response.status_code = 201 if outcome.status is Status.ADDED else 200
     return PhotoOutcome.of(outcome)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geofix.engine.gallery.directory import DataDirectory, GalleryCard
@@ -33,6 +34,10 @@ class Galleries:
     def names(self) -> list[str]:
         """Names of the galleries, sorted."""
         return self._directory.names()
+
+    def folder(self, name: str) -> Path:
+        """Where a gallery of this name lies, or would. Raises InvalidOption for a bad name."""
+        return self._directory.gallery(name)
 
     async def open(self, name: str) -> RecordedGallery:
         """The gallery of this name. Raises NotFound, and Unavailable for a damaged one."""

@@ -1,0 +1,123 @@
+"""Photos and places in location space, where a photo can be compared with any place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cached_property
+
+from geofix.engine import bridge, models, verify
+from geofix.engine.bridge import Bridge
+from geofix.engine.bridges import Bridges
+from geofix.engine.calibrations import Calibrations
+from geofix.engine.encoder import LocationEncoder
+from geofix.engine.expectation import Expectation
+from geofix.engine.gallery.galleries import Galleries
+from geofix.engine.location_map import LocationMap
+from geofix.engine.models import ModelCard
+from geofix.engine.retrieval import Searched
+from geofix.engine.scorer import Figures, Scorer
+from geofix.engine.types import Embedding, Float32Array, Float64Array, GalleryInfo
+from geofix.settings import Settings
+
+
+class LocationSpace:
+    """The way there from one encoder: its own head, or a bridge that a gallery taught."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        galleries: Galleries,
+        settings: Settings,
+        calibrations: Calibrations,
+        *,
+        keeps_up: bool = False,
+    ) -> None:
+        """``keeps_up``: galleries grow while this process runs, and their bridges with them."""
+        self._card = card
+        self._settings = settings
+        self._calibrations = calibrations
+        self._keeps_up = keeps_up and not card.aligned
+        self._expected = Expectation()
+        self._bridges = Bridges(galleries, card.name, lambda: self.map)
+
+    @classmethod
+    def open(
+        cls,
+        card: ModelCard,
+        galleries: Galleries,
+        settings: Settings,
+        *,
+        calibrated: bool,
+        keeps_up: bool,
+    ) -> LocationSpace:
+        """With the operators' calibrations, if ``calibrated``. Raises ModelUnavailable."""
+        held = Calibrations()
+        if calibrated:
+            held = Calibrations.load(settings.data_dir, card.name)
+        return cls(card, galleries, settings, held, keeps_up=keeps_up)
+
+    @cached_property
+    def encoder(self) -> LocationEncoder:
+        """Encodes coordinates; loaded when it is first asked for."""
+        card = models.location_card(self._card, self._settings.data_dir)
+        return LocationEncoder.load(card, self._settings.threads)
+
+    @cached_property
+    def map(self) -> LocationMap:
+        """The Earth in location space, encoded when a photo is first seen there."""
+        return LocationMap.build(self.encoder.encode)
+
+    async def reaches(self, infos: Sequence[GalleryInfo]) -> bool:
+        """Whether a photo can be seen there, searching these galleries."""
+        return self._card.aligned or await self.bridge_of(infos) is not None
+
+    async def look(
+        self, embedding: Embedding, galleries: Sequence[Searched], infos: Sequence[GalleryInfo]
+    ) -> tuple[verify.Look | None, Figures | None]:
+        """The photo there, where a way leads there, and an operator's calibration that holds.
+
+        A scorer that was fitted elsewhere is never used across a bridge: what a cosine is worth
+        there, only photos seen through the same bridge can tell.
+        """
+        fitted = self._calibrations.of(infos)
+        figures = fitted.figures if fitted is not None else None
+        scorer = figures if isinstance(figures, Scorer) else None
+        vector, crossing = embedding.location, None
+        if vector is None:
+            self.keep_up(infos)
+            crossing = fitted.bridge if fitted is not None else await self.bridge_of(infos)
+            if crossing is None:
+                return None, figures
+            vector = bridge.apply(crossing, embedding.vector)
+        expected = await self._expected.places(galleries, infos)
+        return await asyncio.to_thread(self._look, vector, expected, crossing, scorer), figures
+
+    def keep_up(self, infos: Sequence[GalleryInfo]) -> None:
+        """Have the galleries' bridges fitted again, in the background, where they outgrew them."""
+        if self._keeps_up:
+            for info in infos:
+                self._bridges.keep_up(info)
+
+    async def bridge_of(self, infos: Sequence[GalleryInfo]) -> Bridge | None:
+        """The bridge that scores these galleries; None where there is none that tells anything."""
+        if self._card.aligned:
+            return None
+        found = await self._bridges.of(infos)
+        return found if found is not None and found.weight else None
+
+    async def close(self) -> None:
+        """Leave what is being fitted."""
+        await self._bridges.close()
+
+    def _look(
+        self,
+        vector: Float32Array,
+        expected: Float64Array,
+        crossing: Bridge | None,
+        scorer: Scorer | None,
+    ) -> verify.Look:
+        encode, around = self.encoder.encode, self.map
+        if crossing is not None and scorer is None:
+            return verify.Look.across(vector, encode, around, expected, crossing.weight)
+        return verify.Look.at(vector, encode, around, expected, scorer)
