@@ -1,6 +1,7 @@
 """Every error Geofix raises on purpose, each with its HTTP status and problem type.
 
 GeofixError
+├── SlowRequest (408)
 ├── InvalidRequest (400)
 │   ├── UnsupportedContentType (415)
 │   ├── InvalidOption (422)
@@ -51,6 +52,12 @@ class GeofixError(Exception):
     def problem_type(self) -> str:
         """The RFC 9457 ``type`` of this error."""
         return f"urn:geofix:problem:{self.slug}"
+
+
+class SlowRequest(GeofixError):
+    status = 408
+    slug = "slow-request"
+    title = "The request came too slowly"
 
 
 class InvalidRequest(GeofixError):

@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         default=20 * 1024 * 1024, description="Largest request body, in bytes."
     )
+    max_held_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=512 * 1024 * 1024, description="Bodies of all requests in memory, in bytes."
+    )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        default=2048, description="Open connections; beyond, the one idle longest is closed."
+    )
     redis_url: str = Field(
         default="",
         description="Redis or Valkey for batch jobs, as redis://host:port/0; empty = no jobs.",

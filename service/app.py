@@ -31,7 +31,7 @@ from service.jobs import running as jobs_running
 from service.jobs.endpoints import router as jobs_router
 from service.jobs.lines import Line
 from service.jobs.outputs import router as outputs_router
-from service.limits import BodyLimit
+from service.limits import JOBS_PATH, BodyLimit
 from service.locate.endpoints import router as locate_router
 from service.locate.options import Refinement
 from service.locate.schemas import LocateRequest, Stage
@@ -111,7 +111,12 @@ def create_app(config: Settings | None = None) -> FastAPI:
     for router in (health_router, page_router, internal.router):
         app.include_router(router)
     problems.install(app)
-    app.add_middleware(BodyLimit, limit=config.max_body_bytes, jobs_limit=config.job_max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        limit=config.max_body_bytes,
+        held=config.max_held_bytes,
+        streamed={JOBS_PATH: config.job_max_body_bytes},
+    )
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
     return app

@@ -14,9 +14,9 @@ from geofix.errors import InvalidOption
 from geofix.settings import Settings, settings
 from service.app import create_app, engine
 from service.auth.access import check_exposure
+from service.connections import BACKLOG, Bounds, allowed_connections, guarded
 
 _GRACE_S = 30
-_BACKLOG = 2048
 
 
 @click.command()
@@ -99,17 +99,19 @@ async def _run(config: Settings, listener: socket.socket) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=guarded(Bounds(connections=allowed_connections(config.max_connections))),
+            ws="none",
             lifespan="off",  # the engine is opened here, where its errors can be told plainly
             access_log=False,
-            log_level="warning",
+            log_level="error",  # it too warns of what callers send
             server_header=False,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=_GRACE_S,
         )
     )
     async with engine(app):
         host = f"[{config.host}]" if ":" in config.host else config.host
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         _let_signals_end_the_server_only()
         click.echo(f"Geofix answers on http://{host}:{config.port}", err=True)
         await server.serve(sockets=[listener])
