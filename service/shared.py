@@ -5,9 +5,9 @@ from __future__ import annotations
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
 
 _CONNECTIONS = 8
-_PATIENCE_S = 2.0
-"""How long Redis may take to accept and to answer."""
-_QUEUE_S = 10.0
+_PATIENCE_S = 5.0
+"""How long Redis may take to accept and to answer, on a machine that is busy with photos."""
+_QUEUE_S = 20.0
 """How long one waits for a connection that others use."""
 
 
