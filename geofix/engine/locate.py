@@ -268,7 +268,8 @@ class Locator:
         )
         if look is None or options.rule is not Rule.GEOCLIP:
             return found
-        best, _ = await retrieval.nearest(galleries, look.vector, 1, options.filter, "gps")
+        again = await self._open(options.galleries)  # the first look may have taken all their time
+        best, _ = await retrieval.nearest(again.galleries, look.vector, 1, options.filter, "gps")
         return replace(found, nearest=best[0] if best else None)
 
     async def _readable(
