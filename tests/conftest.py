@@ -277,6 +277,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One request to the scripted server, with what a script needs to answer it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for an acknowledgement
     server: Scripted
 
     def do_POST(self) -> None:

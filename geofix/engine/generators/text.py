@@ -56,7 +56,7 @@ class TextGenerator:
         return await asyncio.to_thread(self._propose, query)
 
     def _propose(self, query: Query) -> Proposal:
-        deadline = time.monotonic() + self.budget_s - _RESERVE_S
+        deadline = time.monotonic() + min(self.budget_s, query.left_s()) - _RESERVE_S
         lines = self._readers.read(query.photo.pixels, deadline)
         if not any(line.legible or line.script_only for line in lines):
             shown = [line for line in lines if line.line.text.strip()][:_MOST_CLUES]

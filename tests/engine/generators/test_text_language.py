@@ -7,6 +7,7 @@ import pytest
 
 from geofix.engine.generators import clues, language, scripts
 from geofix.engine.generators.language import CAP, Evidence, countries, spelled, written
+from geofix.engine.generators.words import vocabulary
 
 SIGNS = [
     ("de", "DE", "Metzgerei"), ("de", "AT", "Einbahnstraße"), ("de", "CH", "Bäckerei Huber"),
@@ -116,3 +117,12 @@ def test_what_looks_like_a_clue_is_none(text: str) -> None:
 def test_unsure_clues_are_none() -> None:
     assert not clues.log_ratios("www.muster.de", 0.9, words=True).any()
     assert not clues.log_ratios("Polska", 0.99, words=False).any()
+
+
+def test_finnish_and_filipino_are_not_taken_together() -> None:
+    languages = vocabulary().languages
+    likelihood = np.full(len(languages), -np.inf)
+    likelihood[languages.index("fi")], likelihood[languages.index("fil")] = 0.0, -0.1
+    assert Evidence(likelihood, 1.0).language == ""
+    likelihood[languages.index("fil")] = -5.0
+    assert Evidence(likelihood, 1.0).language == "fi"

@@ -6,6 +6,7 @@ import socket
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -233,3 +234,22 @@ class TestSecondReader:
     @pytest.mark.parametrize("command", ["", "/nonexistent/tesseract"])
     def test_without_it_there_are_no_scripts(self, command: str) -> None:
         assert Tesseract(command).scripts == {}
+
+    def test_one_that_fails_is_told_to_the_operator(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        command = tmp_path / "tesseract"
+        command.write_text(
+            "#!/bin/sh\n"
+            'if [ "$1" = --list-langs ]; then printf "List of languages (1):\\nrus\\n"; exit; fi\n'
+            "exit 3\n"
+        )
+        command.chmod(0o755)
+        second = Tesseract(str(command))
+        crop = np.full((40, 200, 3), 255, np.uint8)
+        assert second.read([crop], ["Cyrl"], time.monotonic() + 30) == [[]]
+        assert "could not read Cyrl: exit status 3" in caplog.text
+        command.write_text("#!/bin/sh\nexit 4\n")
+        assert Tesseract(str(command)).scripts == {}
+        assert "exit status 4" in caplog.text
+        assert str(tmp_path) not in caplog.text
