@@ -10,9 +10,11 @@ from geofix.engine.encoder import Encoder
 from geofix.engine.models import built_in
 from geofix.engine.types import LocateOptions
 from geofix.settings import Settings
-from indexer.evaluation.answers import OWN_GALLERY, measure_answers, own_gallery
+from indexer.evaluation.answers import measure_answers
 from indexer.evaluation.attributes import measure_attributes
 from indexer.evaluation.datasets import Truth, read_truth
+from indexer.evaluation.independence import LeaveOut
+from indexer.evaluation.own_gallery import OWN_GALLERY, own_gallery
 from indexer.evaluation.report import Report
 
 PLACES = [(48.9, 2.3), (35.7, 139.7), (-33.9, 18.5), (40.7, -74.0), (-23.5, -46.6), (-45.0, -120.0)]
@@ -44,19 +46,21 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def left_out(truth: Truth, settings: Settings) -> Report:
-    return run(truth, settings, leave_one_out=True)
+    return run(truth, settings, LeaveOut.ITSELF)
 
 
-def run(truth: Truth, settings: Settings, *, leave_one_out: bool) -> Report:
+def run(truth: Truth, settings: Settings, leave_out: LeaveOut) -> Report:
     steps: list[None] = []
 
     async def measure() -> Report:
-        async with own_gallery(settings, truth) as locator:
+        async with own_gallery(settings, truth) as (locator, refused):
+            assert sorted(Path(one.key).name for one in refused) == ["damaged.jpg", "missing.jpg"]
+            assert not any(str(settings.data_dir.parent) in one.cause for one in refused)
             return await measure_answers(
                 locator,
                 truth,
                 OPTIONS,
-                leave_one_out=leave_one_out,
+                leave_out=leave_out,
                 progress=lambda: steps.append(None),
             )
 
@@ -72,7 +76,7 @@ def value(report: Report, name: str) -> float:
 def test_a_photo_finds_itself_unless_it_is_left_out(
     truth: Truth, settings: Settings, left_out: Report
 ) -> None:
-    within = run(truth, settings, leave_one_out=False)
+    within = run(truth, settings, LeaveOut.NOTHING)
     assert value(within, "Acc@1 km") == 1.0
     assert value(within, "GeoScore") > 4990.0
     assert value(left_out, "Acc@1 km") == 0.0
@@ -86,10 +90,40 @@ def test_answers_report_every_photo_once_and_the_same_each_time(
         f"{at}.jpg" for at in range(len(PLACES))
     ]
     assert [Path(one.key).name for one in left_out.skipped] == ["damaged.jpg", "missing.jpg"]
-    again = run(truth, settings, leave_one_out=True)
+    again = run(truth, settings, LeaveOut.ITSELF)
     assert again.figures == left_out.figures
     assert again.to_markdown() == left_out.to_markdown()
+    assert again.to_json() == left_out.to_json()
     assert not list(settings.data_dir.iterdir())
+
+
+def test_no_path_of_this_machine_is_told(left_out: Report, settings: Settings) -> None:
+    told = left_out.to_json() + left_out.to_markdown()
+    assert str(settings.data_dir.parent) not in told
+    assert [one.cause for one in left_out.skipped if "missing" in one.key] == [
+        "The file cannot be read: No such file or directory."
+    ]
+
+
+def test_groups_hold_every_photo_once(left_out: Report) -> None:
+    for group in left_out.groups:
+        assert sum(line.photos for line in group.lines) == len(left_out.photos)
+    continents = next(group for group in left_out.groups if group.property == "continent")
+    assert {line.name for line in continents.lines} >= {"Africa", "Asia", "Europe", "open sea"}
+
+
+def test_gains_agree_with_the_rows(left_out: Report) -> None:
+    rows = [float(str(row["gain_prior_bits"])) for row in left_out.photos]
+    assert value(left_out, "gain over the prior") == pytest.approx(np.mean(rows))
+    assert "gain over the prior of attributes alone" in [f.name for f in left_out.figures]
+    # A place that the map knows to be peopled is likelier than one anywhere on the sphere.
+    assert value(left_out, "gain over the uniform sphere") > value(left_out, "gain over the prior")
+
+
+def test_curves_end_where_they_must(left_out: Report) -> None:
+    assert left_out.curves["share of photos by error (km)"].y[-1] == 1.0
+    assert left_out.curves["recall by area searched (km²)"].y[-1] == 1.0
+    assert left_out.curves["risk by coverage"].x[-1] == 1.0
 
 
 def test_figures_agree_with_the_rows(left_out: Report) -> None:
