@@ -99,18 +99,17 @@ def test_rules_are_measured_with_an_encoder_that_can(
 ) -> None:
     monkeypatch.setenv("GEOFIX_MODEL", aligned_model(tmp_path / "data"))
     settings.cache_clear()
-    for rule in ("geoclip", "g3-clean"):
-        out = tmp_path / rule
-        code, shown = run(
-            photos, "--leave-one-out", "--generators", "none", "--rule", rule, "--out", str(out)
-        )
-        assert code == 0, shown
-        document = json.loads((out / "figures.json").read_text("utf-8"))
-        assert document["about"]["rule"] == rule
-        assert document["about"]["calibrated"] == "no"
-        # Two photos, each searched among the other: both rules can only choose that one.
-        answers = [(row["answer_lat"], row["answer_lon"]) for row in document["photos"]]
-        assert answers == [(40.0, -3.0), (48.9, 2.3)]
+    out = tmp_path / "out"
+    code, shown = run(
+        photos, "--leave-one-out", "--generators", "none", "--rule", "geoclip", "--out", str(out)
+    )
+    assert code == 0, shown
+    document = json.loads((out / "figures.json").read_text("utf-8"))
+    assert document["about"]["rule"] == "geoclip"
+    assert document["about"]["calibrated"] == "no"
+    # Two photos, each searched among the other: the rule can only choose that one.
+    answers = [(row["answer_lat"], row["answer_lon"]) for row in document["photos"]]
+    assert answers == [(40.0, -3.0), (48.9, 2.3)]
 
 
 def test_a_published_set_leaves_related_photos_out_unless_told(
@@ -157,7 +156,7 @@ def test_a_run_killed_in_the_middle_is_gone_on_with(
     folder, killed, whole = many(tmp_path / "set", 24), tmp_path / "killed", tmp_path / "whole"
     command = ["evaluate", "--photos", str(folder), "--leave-one-out", "--generators", "none"]
     program = [sys.executable, "-m", "geofix.cli.main", *command, "--out", str(killed)]
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command
         program,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
