@@ -197,6 +197,9 @@ class Settings(BaseSettings):
         default="",
         description="Where the service answers; empty = the one that owns the data directory.",
     )
+    api_key: SecretStr = Field(
+        default=SecretStr(""), description="What commands show that service, as gfx_…."
+    )
     worker_key: SecretStr = Field(
         default=SecretStr(""),
         description="What a worker shows the service; empty = worker.key in the data directory.",

@@ -22,7 +22,7 @@ from service.locate.schemas import Answer
 async def engine(settings: Settings) -> AsyncIterator[Engine]:
     """The engine to ask: the service that owns the data directory, else one of our own."""
     if where := address(settings):
-        async with connect(where) as service:
+        async with connect(where, settings.api_key.get_secret_value()) as service:
             yield RemoteEngine(service)
     else:
         from geofix.engine.locate import Locator

@@ -57,7 +57,7 @@ async def target(settings: Settings, gallery: str, command: str) -> AsyncIterato
     directory = DataDirectory(settings.data_dir)
     directory.gallery(gallery)  # refuses a bad name before anything is opened
     if where := address(settings):
-        async with connect(where) as service:
+        async with connect(where, settings.api_key.get_secret_value()) as service:
             yield _Remote(service, gallery)
         return
     directory.acquire(command)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from geofix.cli import engines
 from geofix.cli.engines import engine
+from geofix.cli.photo_files import photos_below
 from geofix.cli.rendering import empty_galleries, explanation, plain, summary
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import EmptyPhoto, GeofixError, NotFound, UnreadablePhoto
@@ -21,8 +22,6 @@ from geofix.remote.engine import Engine
 from geofix.settings import settings
 from service.locate.options import Options, from_strings
 from service.locate.schemas import Answer
-
-_PHOTOS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".heic", ".heif"})
 
 _OUT = Console(markup=False, emoji=False, highlight=False)
 _ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
@@ -116,10 +115,7 @@ def _files(photos: Sequence[Path]) -> Iterator[Path]:
     """The files named, and the photos in the folders named, by path."""
     for path in photos:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _PHOTOS)
-            if not found:
-                raise click.UsageError(f"There is no photo in the folder {plain(str(path))!r}.")
-            yield from found
+            yield from photos_below(path)
         else:
             yield path
 

@@ -11,6 +11,7 @@ from geofix.errors import GeofixError
 _COMMANDS = {
     "locate": ("geofix.cli.locate", "Say where photos were taken."),
     "serve": ("geofix.cli.serve", "Run the HTTP service."),
+    "batch": ("geofix.cli.batch", "Send many photos as a job, watch it, fetch its results."),
     "worker": ("geofix.cli.worker", "Run a worker of batch jobs."),
     "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
     "models": ("geofix.cli.models", "List, export, pull, align and verify models."),

@@ -141,6 +141,7 @@ class Supervisor:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops in order
         )
+        self._say(child.name, f"runs as process {process.pid}")
         watching = asyncio.create_task(self._watch(running, process))
         try:
             assert process.stdin is not None  # noqa: S101 - it is a pipe

@@ -7,6 +7,7 @@ write one that exists.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,12 @@ class Objects:
             return cls(
                 from_url(
                     url,
-                    client_options={"connect_timeout": "5s", "read_timeout": "20s"},
+                    client_options={
+                        "connect_timeout": "5s",
+                        "read_timeout": "20s",
+                        # Options given here replace those of the environment, this one included.
+                        "allow_http": os.environ.get("AWS_ALLOW_HTTP") == "true",
+                    },
                     retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=30)},
                 )
             )

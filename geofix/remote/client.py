@@ -20,6 +20,8 @@ _PATIENCE_S = 120.0
 _CONNECT_S = 5.0
 _TRIES = 8
 
+API_KEY_HEADER = "X-API-Key"
+
 
 class RefusedError(GeofixError):
     """A problem that a running service answered with."""
@@ -50,17 +52,23 @@ class Service:
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes]] | None = None,
-        json: JsonValue = None,
+        content: AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Its answer, asked for again while it is busy.
+        """Its answer, asked for again while it is busy; a ``content`` can be sent once only.
 
         Raises RefusedError for a problem it answers with, Unavailable when it does not answer.
         """
         for attempt in range(tries):
             try:
                 response = await self._client.request(
-                    method, path, params=params, data=data, files=files, json=json, headers=headers
+                    method,
+                    path,
+                    params=params,
+                    data=data,
+                    files=files,
+                    content=content,
+                    headers=headers,
                 )
             except httpx.HTTPError as error:
                 raise self._silent(error) from error
@@ -78,18 +86,17 @@ class Service:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
-        content: AsyncIterator[bytes] | None = None,
         json: JsonValue = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """Its answer as it comes, with a body that may be sent as it is read.
+        """Its answer as it comes.
 
         Raises RefusedError for a problem it answers with, Unavailable when it does not answer or
         stops in the middle.
         """
         try:
             async with self._client.stream(
-                method, path, params=params, content=content, json=json, headers=headers
+                method, path, params=params, json=json, headers=headers
             ) as response:
                 if not response.is_success:
                     await response.aread()
@@ -106,8 +113,9 @@ class Service:
 
 
 @asynccontextmanager
-async def connect(address: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Service]:
+async def connect(address: str, api_key: str = "") -> AsyncIterator[Service]:
     """The service at an address such as ``http://127.0.0.1:8000``."""
+    headers = {API_KEY_HEADER: api_key} if api_key else None
     timeout = httpx.Timeout(_PATIENCE_S, connect=_CONNECT_S)
     async with httpx.AsyncClient(base_url=address, timeout=timeout, headers=headers) as client:
         yield Service(client)

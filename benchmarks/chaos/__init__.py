@@ -1,0 +1,1 @@
+"""Batch jobs while their parts are killed: a site to break, and what breaks it."""
