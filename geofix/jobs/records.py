@@ -214,6 +214,16 @@ class Records:
         data = await self.objects.get_range(path, 0, _HEADER_BYTES)
         return None if data is None else _HEADER.validate_json(data.split(b"\n", 1)[0])
 
+    async def remove_photos(self, manifest: Manifest, found: Findings) -> None:
+        """Remove uploaded photos that an ended job needs no more: all but those to be retried."""
+        wanted = set()
+        if (found.round, Mark.CANCEL) not in found.marks:
+            wanted = {c for c in range(manifest.chunks) if (h := found.latest(c)) and h.failed}
+        folder = f"jobs/{manifest.id}/{manifest.inputs}"
+        done = [f"{folder}/{c:06d}.bin" for c in range(manifest.chunks) if c not in wanted]
+        for at in range(0, len(done), _PARALLEL):
+            await self.objects.remove(*done[at : at + _PARALLEL])
+
     async def remove(self, manifest: Manifest) -> None:
         """Remove everything of a job; first what would let it be found."""
         if manifest.idempotency:

@@ -200,6 +200,7 @@ class JobStore:
         await self.records.mark(job_id, found.round, Mark.ENDED, facts)
         found.marks = await self.records.marks(job_id)
         await self._finish(job.manifest, found)
+        await self.records.remove_photos(job.manifest, found)
         return await self.get(job_id)
 
     async def _finish(self, manifest: Manifest, found: Findings) -> None:

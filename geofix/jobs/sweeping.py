@@ -123,7 +123,9 @@ async def _remove_broken_off(store: JobStore, job_id: str) -> int:
         return 0
     paths = store.records.objects.paths(f"jobs/{job_id}/")
     newest = max([at async for _, at in paths], default=0.0)
-    if time.time() - newest < BROKEN_OFF_S or await store.live.remembered(f"upload:{job_id}"):
+    if not newest or time.time() - newest < BROKEN_OFF_S:
+        return 0
+    if await store.live.remembered(f"upload:{job_id}"):
         return 0
     await store.records.objects.remove_below(f"jobs/{job_id}/")
     return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -84,6 +85,7 @@ async def _call(store: JobStore, job: Job, url: str) -> str:
             "webhook-signature": Webhook(secret).sign(message, now, body),
         }
         async with (
+            asyncio.timeout(2 * TIMEOUT_S),  # of the whole call: httpx limits each read alone
             httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=TIMEOUT_S) as client,
             client.stream(
                 "POST",
@@ -96,7 +98,7 @@ async def _call(store: JobStore, job: Job, url: str) -> str:
             status = response.status_code
     except GeofixError as error:
         return str(error)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return type(error).__name__
     if 200 <= status < 300:
         return "delivered"

@@ -31,18 +31,20 @@ def count_files(file: IO[bytes], *, limit: int) -> int:
     Leaves ``file`` at its start. Raises InvalidArchive, also for a directory that has very many
     other entries.
     """
-    start, size = _directory(file)
-    file.seek(start)
-    files, entries, end = 0, 0, start + size
-    while file.tell() < end and files <= limit:
+    at, size = _directory(file)
+    file.seek(at)
+    files, entries, end = 0, 0, at + size
+    while at < end and files <= limit:
         entry = file.read(_ENTRY.size)
         if len(entry) < _ENTRY.size or entry[:4] != b"PK\x01\x02":
             raise _damaged()
-        fields = _ENTRY.unpack(entry)
-        name = file.read(fields[10]).decode("cp437")
-        file.seek(fields[11] + fields[12], os.SEEK_CUR)
+        length, *further = _ENTRY.unpack(entry)[10:13]
+        name = file.read(length)
+        if any(further):
+            file.seek(sum(further), os.SEEK_CUR)
+        at += _ENTRY.size + length + sum(further)
         entries += 1
-        files += not name.endswith("/") and not CLUTTER.search(name)
+        files += not name.endswith(b"/") and not CLUTTER.search(name.decode("cp437"))
         if entries > 2 * limit + 1000:
             raise InvalidArchive("The zip archive has far more entries than photos.")
     file.seek(0)

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -156,13 +156,15 @@ class _Spool:
     async def rewound(self) -> IO[bytes]:
         """The whole file, at its start."""
         file = await self._flush()
-        await asyncio.to_thread(file.seek, 0)
+        with _room():
+            await asyncio.to_thread(file.seek, 0)
         return file
 
     async def close(self) -> None:
         """Let go of the file, and so of its bytes."""
         if self._file is not None:
-            await asyncio.to_thread(self._file.close)
+            with suppress(OSError):  # what could not be written is not wanted any more
+                await asyncio.to_thread(self._file.close)
 
     async def _flush(self) -> IO[bytes]:
         with _room():
@@ -174,7 +176,7 @@ class _Spool:
 
     def _open(self) -> IO[bytes]:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return tempfile.TemporaryFile(dir=self._folder, buffering=0)
+        return tempfile.TemporaryFile(dir=self._folder)
 
 
 @contextmanager

@@ -254,6 +254,28 @@ def test_deleted_means_gone_everywhere(
     assert all("job_" not in str(redis.zrange(key, 0, -1)) for key in ("geofix:leases",))
 
 
+def test_photos_are_deleted_when_they_are_done(
+    play: Playing, submit: Submitting, tmp_path: Path
+) -> None:
+    async def scene(store: JobStore) -> None:
+        job = await submit(store)
+        await _work(store, job.id, 0, 1)
+        assert len(_photos(tmp_path)) == 3
+        await _work(store, job.id, 2, bad=frozenset({7}))
+        assert _photos(tmp_path) == ["000002.bin"]
+        await store.retry(job.id)
+        await _work(store, job.id, 2)
+        cancelled = await submit(store)
+        await store.cancel(cancelled.id)
+
+    play(scene)
+    assert _photos(tmp_path) == []
+
+
+def _photos(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.bin"))
+
+
 def test_quotas_hold_for_a_key_and_for_two_requests_at_once(
     play: Playing, submit: Submitting, tmp_path: Path
 ) -> None:

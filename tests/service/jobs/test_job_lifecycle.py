@@ -4,10 +4,15 @@ import asyncio
 import csv
 import io
 import json
+import os
+import resource
+import socket
 import tarfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pyarrow.parquet as pq
@@ -15,7 +20,8 @@ import pytest
 import shapely
 from redis import Redis
 
-from tests.service.jobs.conftest import zipped
+from geofix.settings import Settings
+from tests.service.jobs.conftest import serving, zipped
 
 _PHOTOS = [("photo", (f"{n}.jpg", f"photo {n}".encode())) for n in range(8)]
 Finish = Callable[..., None]
@@ -288,3 +294,106 @@ def test_pages_and_filters(api: httpx.Client, keys: Callable[..., dict[str, str]
     assert rest["next_cursor"] is None
     cancelled = api.get("/v1/jobs", params={"state": "cancelled"}, headers=headers).json()
     assert [job["id"] for job in cancelled["data"]] == [ids[1]]
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_full_store_is_said_before_anything_is_promised(
+    api: httpx.Client, objects: Path, archive: bool
+) -> None:
+    """A limit on the size of files fails like a full disk does, in the middle of a write."""
+    before = _files(objects)
+    photos = {f"{n}.jpg": os.urandom(200_000) for n in range(8)}
+    listed = [("photo", (name, photo)) for name, photo in photos.items()]
+    files = {"archive": ("a.zip", zipped(photos))} if archive else listed
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        response = api.post("/v1/jobs", files=files, headers={"Idempotency-Key": f"f{archive}"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert response.status_code == 507, response.text
+    assert response.json()["type"] == "urn:geofix:problem:storage-full"
+    assert str(objects) not in response.text
+    assert _files(objects) == before
+    again = api.post("/v1/jobs", files=files, headers={"Idempotency-Key": f"f{archive}"})
+    assert again.status_code == 202
+
+
+def _files(folder: Path) -> set[Path]:
+    """What is stored, beside records of keys: those promise nothing."""
+    found = {path for path in folder.rglob("*") if path.is_file()}
+    return {path for path in found if "idempotency" not in path.parts}
+
+
+def test_a_client_that_goes_away_leaves_nothing(at: str, objects: Path) -> None:
+    before = _files(objects)
+    address = urlsplit(at)
+    assert address.hostname
+    head = (
+        "POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    part = '--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\nxyz\r\n'
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall((head + part * 30).encode())
+        deadline = time.monotonic() + 20
+        while _files(objects) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    while _files(objects) != before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"", "multipart/form-data; boundary=x", 400),
+        (b"--x--\r\n", "multipart/form-data; boundary=x", 400),
+        (b"garbage", "multipart/form-data; boundary=x", 400),
+        (b"", "multipart/form-data", 400),
+        (b"", "application/x-ndjson", 400),
+        (b"{}", "application/json", 415),
+        (b"x", "image/jpeg", 415),
+    ],
+)
+def test_what_is_no_job_is_refused(api: httpx.Client, body: bytes, kind: str, status: int) -> None:
+    response = api.post("/v1/jobs", content=body, headers={"Content-Type": kind})
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"candidates": "0"},
+        {"colour": "red"},
+        {"priority": "urgent"},
+        {"expires_h": "-1"},
+        {"kept_days": "nan"},
+        {"keep": "true"},
+        {"webhook": "http://127.0.0.1/hook"},
+        {"webhook": "http://169.254.169.254/latest"},
+        {"country": "XX"},
+    ],
+)
+def test_bad_options_are_refused(api: httpx.Client, fields: dict[str, str]) -> None:
+    for more in ({"data": fields}, {"params": fields}):
+        response = api.post("/v1/jobs", files=_PHOTOS, **more)  # type: ignore[arg-type]
+        assert response.status_code == 422, response.text
+    assert api.post("/v1/jobs", files=_PHOTOS, data={"gallery": "none"}).status_code == 404
+
+
+def test_a_photo_larger_than_allowed_is_named(api: httpx.Client) -> None:
+    response = api.post("/v1/jobs", files=[("photo", ("big.jpg", b"x" * (2**20 + 1)))])
+    assert response.status_code == 413
+    assert "big.jpg" in response.json()["detail"]
+    response = api.post("/v1/jobs", files=[("photo", ("x.jpg", b"x"))] * 201)
+    assert response.status_code == 413
+
+
+def test_a_service_without_redis_says_so(tmp_path: Path) -> None:
+    with serving(Settings(data_dir=tmp_path, auth="auto")) as address:
+        response = httpx.get(f"{address}/v1/jobs")
+    assert response.status_code == 503
+    assert "GEOFIX_REDIS_URL" in response.json()["detail"]
