@@ -16,10 +16,11 @@ from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ingest import Ingest, Offer, Outcome
 from geofix.engine.gallery.records import point_id
 from geofix.engine.location_map import LocationMap
+from geofix.engine.gallery.review import Finding
 from geofix.remote.client import RefusedError, Service, address, connect
 from geofix.settings import Settings
 from indexer.galleries.build import Report, build
-from service.galleries.schemas import GalleryDescription, Removed
+from service.galleries.schemas import GalleryDescription, GalleryReview, Removed
 
 _DECODERS = 4
 
@@ -45,6 +46,10 @@ class Target(Protocol):
 
     async def describe(self) -> GalleryDescription:
         """What the gallery holds. Raises NotFound where there is none."""
+        ...
+
+    async def review(self, since: str = "") -> list[Finding]:
+        """What looks wrong among its photos added since a moment. Raises NotFound."""
         ...
 
 
@@ -114,6 +119,9 @@ class _Local:
     async def describe(self) -> GalleryDescription:
         return await GalleryDescription.read(await self._galleries.open(self._name))
 
+    async def review(self, since: str = "") -> list[Finding]:
+        return await (await self._galleries.open(self._name)).review(since)
+
 
 class _Remote:
     def __init__(self, service: Service, name: str) -> None:
@@ -149,3 +157,10 @@ class _Remote:
     async def describe(self) -> GalleryDescription:
         response = await self._service.ask("GET", self._path)
         return GalleryDescription.model_validate_json(response.content)
+
+    async def review(self, since: str = "") -> list[Finding]:
+        response = await self._service.ask(
+            "GET", f"{self._path}/review", params={"since": since} if since else None
+        )
+        found = GalleryReview.model_validate_json(response.content).findings
+        return [Finding(one.id, one.key, one.flag, one.reason) for one in found]

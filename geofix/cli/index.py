@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,21 +15,19 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from geofix.cli import index_report
 from geofix.cli.gallery_targets import Target, target
-from geofix.engine.gallery.ingest import Offer, Status
+from geofix.engine.gallery.ingest import Offer
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import GeofixError
 from geofix.settings import settings
 from indexer.galleries.build import Report
 from indexer.galleries.sources import Defaults, Source, open_source
-from service.galleries.schemas import GalleryDescription
 
 T = TypeVar("T")
 
 _ERR = Console(stderr=True, highlight=False)
 _OUT = Console(highlight=False)
-_SHOWN = 20
-"""Skipped photos that the printed report names; ``--json`` names them all."""
 _INTERRUPTED = 130
 
 _GALLERY = click.option(
@@ -185,12 +184,31 @@ def stats_command(gallery: str | None, as_json: bool) -> None:
         soft_wrap=True,
     )
     for title in ("countries", "sources", "licences", "contributors"):
-        _OUT.print(_counts(title, described), markup=False, soft_wrap=True)
+        _OUT.print(index_report.counts(title, described), markup=False, soft_wrap=True)
+
+
+@index.command("check")
+@_GALLERY
+@_JSON
+def check_command(gallery: str | None, as_json: bool) -> None:
+    """Name photos that look wrong: copies, placeholders, impossible positions.
+
+    Nothing is changed. Exit status: 0 when nothing was found, 1 when something was.
+    """
+    findings = _on(gallery, "geofix index check", lambda chosen: chosen.review())
+    if as_json:
+        document = {"findings": [index_report.found(finding) for finding in findings]}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        index_report.print_findings(findings)
+        _OUT.print(f"{len(findings)} findings." if findings else "Nothing looks wrong.")
+    raise SystemExit(bool(findings))
 
 
 def _take(source: Source, gallery: str | None, as_json: bool, command: str) -> None:
     """Take a source into a gallery and report, whatever ends it; exit unless all is well."""
     report, started = Report(), time.monotonic()
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     held: int | None = None
     failure: click.ClickException | None = None
     interrupted = False
@@ -202,6 +220,7 @@ def _take(source: Source, gallery: str | None, as_json: bool, command: str) -> N
             await chosen.build(source.offers, report, lambda _: bar.advance(task))
         if report.usable:
             held = (await chosen.describe()).count
+            report.findings += await chosen.review(began)
 
     try:
         _on(gallery, command, take)
@@ -212,10 +231,10 @@ def _take(source: Source, gallery: str | None, as_json: bool, command: str) -> N
     if report.counts or failure is None:
         seconds, name = time.monotonic() - started, gallery or settings().gallery
         if as_json:
-            document = _document(report, name, held, seconds, interrupted)
+            document = index_report.document(report, name, held, seconds, interrupted)
             click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         else:
-            _print(report, name, held, seconds)
+            index_report.print_report(report, name, held, seconds)
     if failure is not None:
         raise failure
     if interrupted:
@@ -251,40 +270,3 @@ def _progress() -> Progress:
         console=_ERR,
         disable=not _ERR.is_terminal,
     )
-
-
-def _document(
-    report: Report, gallery: str, held: int | None, seconds: float, interrupted: bool
-) -> dict[str, object]:
-    return {
-        "gallery": gallery,
-        "photos_in_gallery": held,
-        **{str(status): report.counts[status] for status in Status},
-        "skipped": [
-            {"key": o.key, "status": str(o.status), "reason": o.reason} for o in report.skipped
-        ],
-        "interrupted": interrupted,
-        "seconds": round(seconds, 3),
-    }
-
-
-def _print(report: Report, gallery: str, held: int | None, seconds: float) -> None:
-    counts = ", ".join(f"{report.counts[s]} {s}" for s in Status if report.counts[s])
-    in_all = "" if held is None else f" It holds {held} photos."
-    line = f"Gallery {gallery}: {counts or 'nothing done'} in {seconds:.1f} s.{in_all}"
-    _OUT.print(line, soft_wrap=True)
-    if not report.skipped:
-        return
-    for outcome in report.skipped[:_SHOWN]:
-        line = f"  {outcome.status}  {outcome.key}: {outcome.reason}"
-        _OUT.print(line, markup=False, soft_wrap=True)
-    more = report.counts[Status.DUPLICATE] + report.counts[Status.REFUSED] - _SHOWN
-    if more > 0:
-        _OUT.print(f"… and {more} more; --json names them.")
-
-
-def _counts(title: str, described: GalleryDescription) -> str:
-    counts: dict[str, int] = getattr(described, title)
-    parts = [f"{value} {count}" for value, count in list(counts.items())[:_SHOWN]]
-    more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
-    return f"{title}: {', '.join(parts) or 'none named'}{more}"

@@ -47,7 +47,9 @@ class RemoteIngest:
                 raise
             return refused(upload.key, error)
         done = PhotoOutcome.model_validate_json(response.content)
-        return Outcome(done.key, done.status, done.id, done.reason)
+        return Outcome(
+            done.key, done.status, done.id, done.reason, holder=done.holder, flag=done.flag
+        )
 
 
 def _read(offer: Offer) -> _Upload | Outcome:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Protocol, TypeVar
 
 from geofix.engine.gallery.ingest import Offer, Outcome, Status
+from geofix.engine.gallery.review import Finding
 
 BATCH = 16
 """Photos encoded at once: enough for the processor, few enough to lose little."""
@@ -43,12 +44,23 @@ class Report:
     counts: Counter[Status] = field(default_factory=Counter)
     skipped: list[Outcome] = field(default_factory=list)
     """Duplicates and refusals with their reasons; the first 10 000."""
+    findings: list[Finding] = field(default_factory=list)
+    """What looks wrong among the source's photos, those that were skipped included."""
+
+    _holders: set[str] = field(default_factory=set, repr=False)
+    """Keys whose file came again at another place."""
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.counts[outcome.status] += 1
         if outcome.status in (Status.DUPLICATE, Status.REFUSED) and len(self.skipped) < _LISTED:
             self.skipped.append(outcome)
+        if outcome.flag is not None:
+            self.findings.append(Finding(outcome.id, outcome.key, outcome.flag, outcome.reason))
+            if outcome.holder and outcome.holder not in self._holders:
+                self._holders.add(outcome.holder)
+                reason = f"The same file as {outcome.key}, which lies elsewhere."
+                self.findings.append(Finding(outcome.id, outcome.holder, outcome.flag, reason))
 
     @property
     def usable(self) -> int:

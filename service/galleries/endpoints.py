@@ -28,6 +28,7 @@ from service import uploads
 from service.galleries.schemas import (
     GalleryDescription,
     GalleryList,
+    GalleryReview,
     GallerySummary,
     PhotoFields,
     PhotoOutcome,
@@ -80,6 +81,24 @@ async def list_galleries(request: Request) -> GalleryList:
 async def describe_gallery(request: Request, name: str) -> GalleryDescription:
     """Counts by country, source, licence and contributor."""
     return await GalleryDescription.read(await locator_of(request).galleries.open(name))
+
+
+@router.get(
+    "/{name}/review",
+    operation_id="reviewGallery",
+    summary="Photos that look wrong: copies, placeholders, impossible positions",
+    responses=responses(InvalidRequest, NotFound, InvalidOption, Unavailable),
+)
+async def review_gallery(
+    request: Request,
+    name: str,
+    since: Annotated[
+        str, Query(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?$", description="Added since.")
+    ] = "",
+) -> GalleryReview:
+    """Every photo is compared with all others; nothing is changed."""
+    gallery = await locator_of(request).galleries.open(name)
+    return GalleryReview.of(await gallery.review(since))
 
 
 @router.post(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from geofix.engine.gallery.ingest import Outcome, Status
 from geofix.engine.gallery.port import Gallery
+from geofix.engine.gallery.review import Finding, Flag
 from geofix.engine.types import GalleryInfo
 from service.numbers import Number
 
@@ -94,11 +96,45 @@ class PhotoOutcome(BaseModel):
     id: str = Field(description="Of the photo; of the one there already for a duplicate.")
     status: Status
     reason: str = ""
+    holder: str = Field("", description="Key of the photo there already, for a duplicate.")
+    flag: Flag | None = Field(None, description="What is wrong with a photo that was skipped.")
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
         """The same, to be sent."""
-        return cls(key=outcome.key, id=outcome.id, status=outcome.status, reason=outcome.reason)
+        return cls(
+            key=outcome.key,
+            id=outcome.id,
+            status=outcome.status,
+            reason=outcome.reason,
+            holder=outcome.holder,
+            flag=outcome.flag,
+        )
+
+
+class ReviewFinding(BaseModel):
+    """A photo that looks wrong, and why."""
+
+    id: str
+    key: str
+    flag: Flag
+    reason: str
+
+
+class GalleryReview(BaseModel):
+    """Photos that look wrong; none of them was changed or removed."""
+
+    findings: list[ReviewFinding]
+
+    @classmethod
+    def of(cls, found: Sequence[Finding]) -> Self:
+        """The same, to be sent."""
+        return cls(
+            findings=[
+                ReviewFinding(id=one.id, key=one.key, flag=one.flag, reason=one.reason)
+                for one in found
+            ]
+        )
 
 
 class Removed(BaseModel):

@@ -24,10 +24,11 @@ from geofix.engine.gallery.captured import normalise
 from geofix.engine.gallery.hygiene import phash
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import point_id
+from geofix.engine.gallery.review import SPREAD_KM, Flag
 from geofix.engine.gallery.thumbnails import SIDE
 from geofix.engine.types import Photo, Point
 from geofix.errors import Conflict, GeofixError, InvalidCoordinate, InvalidPhoto, UnreadablePhoto
-from geofix.geo.coordinates import Coordinate
+from geofix.geo.coordinates import Coordinate, haversine_km
 from geofix.geo.places import country_codes
 
 A = TypeVar("A")
@@ -61,11 +62,20 @@ class Outcome:
     reason: str = ""
     error: GeofixError | None = None
     """What refused it, where somebody wants to raise it."""
+    holder: str = ""
+    """Key of the photo that is there already, where this one is a duplicate."""
+    flag: Flag | None = None
+    """What is wrong with a photo that was skipped, where a review would say so of one kept."""
 
 
 def refused(key: str, error: GeofixError) -> Outcome:
     """The outcome of a photo that cannot be used."""
-    return Outcome(key, Status.REFUSED, reason=str(error), error=error)
+    flag = Flag.SWAPPED if isinstance(error, Exchanged) else None
+    return Outcome(key, Status.REFUSED, reason=str(error), error=error, flag=flag)
+
+
+class Exchanged(InvalidCoordinate):
+    """A latitude that can only be a longitude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +248,7 @@ class Ingest:
                 point = entry.point
                 holder = first.setdefault(point.sha256, point)
                 if holder.id != point.id:
-                    reason = f"The same file as {holder.key}."
-                    kept.append(Outcome(point.key, Status.DUPLICATE, holder.id, reason))
+                    kept.append(_same_file(point, holder))
                     continue
             kept.append(entry)
         return kept
@@ -292,9 +301,22 @@ def _position(offer: Offer, data: bytes) -> Coordinate:
             raise InvalidCoordinate("The photo has no usable GPS position in its EXIF data.")
         return found
     lat, lon = offer.position
+    if abs(lat) > 90.0 >= abs(lon):
+        raise Exchanged(
+            f"Latitude must lie between -90 and 90, not {lat:g}: exchanged with the longitude?"
+        )
     if not -180.0 <= lon <= 180.0:  # not wrapped: a source that writes 200 is wrong somewhere
         raise InvalidCoordinate(f"Longitude must lie between -180 and 180, not {lon:g}.")
     return Coordinate(lat, lon)
+
+
+def _same_file(point: Point, holder: Point) -> Outcome:
+    """The outcome of a file that the gallery holds under another key."""
+    km = float(haversine_km((point.lat, point.lon), (holder.lat, holder.lon)))
+    far = km > SPREAD_KM
+    reason = f"The same file as {holder.key}{f', {km:.0f} km away' if far else ''}."
+    flag = Flag.PLACEHOLDER if far else None
+    return Outcome(point.key, Status.DUPLICATE, holder.id, reason, holder=holder.key, flag=flag)
 
 
 def _says_the_same(held: Point, offered: Point) -> bool:

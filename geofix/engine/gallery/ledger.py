@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from geofix.engine.gallery.durable import sync_directory, sync_file
 from geofix.engine.gallery.records import from_batch, schema, to_batch
+from geofix.engine.gallery.review import FACTS, Facts
 from geofix.engine.types import Point
 from geofix.errors import Unavailable
 
@@ -88,6 +89,12 @@ class Ledger:
         """Every point of the gallery once, in batches."""
         for batch in self._live_rows():
             yield from_batch(batch)
+
+    def facts(self) -> Facts:
+        """Every point of the gallery once, without its vectors."""
+        rows = [batch.select(FACTS) for batch in self._live_rows(list(FACTS))]
+        kept = pa.schema([field for field in schema(self._dimension) if field.name in FACTS])
+        return Facts.of(pa.Table.from_batches(rows) if rows else kept.empty_table())
 
     def ids(self) -> set[str]:
         """The ids of every point of the gallery."""
@@ -175,13 +182,16 @@ class Ledger:
         self._file.truncate(size)
         os.fsync(self._file.fileno())
 
-    def _live_rows(self) -> Iterator[pa.RecordBatch]:
-        """Rows of the manifest that the log leaves, then the log's own last words."""
+    def _live_rows(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Rows of the manifest that the log leaves, then the log's own last words.
+
+        ``columns`` are those to read of the manifest; all of them by default.
+        """
         last = self._last_words()
         if self._manifest.exists():
             changed = pa.array(last.keys(), type=pa.string())
             with pq.ParquetFile(self._manifest) as file:
-                for batch in file.iter_batches(_ROWS):
+                for batch in file.iter_batches(_ROWS, columns=columns):
                     kept = batch.filter(pc.invert(pc.is_in(batch.column("id"), changed)))
                     if kept.num_rows:
                         yield kept

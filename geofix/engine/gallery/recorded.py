@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from geofix.engine.gallery.ledger import Ledger, Upsert
 from geofix.engine.gallery.port import Gallery, Space
+from geofix.engine.gallery.review import Finding, review
 from geofix.engine.gallery.thumbnails import Thumbnails
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 
@@ -95,6 +96,12 @@ class RecordedGallery:
     async def optimize(self) -> None:
         """Build or refresh the index; searches and writes go on meanwhile."""
         await self._index.optimize()
+
+    async def review(self, since: str = "") -> list[Finding]:
+        """What looks wrong among the points added since; writes wait while they are read."""
+        async with self._writing:
+            facts = await asyncio.to_thread(self._ledger.facts)
+        return await review(facts, self._index.get, since)
 
     async def compact(self) -> None:
         """Bring the manifest up to date; writes wait meanwhile."""
