@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from geofix.engine import image
-from geofix.engine.gallery.ingest import Ingest, Offer
+from geofix.engine.gallery.ingest import Ingest
+from geofix.engine.gallery.offers import Offer
 from geofix.engine.locate import Locator
 from geofix.engine.types import Filter, LocateOptions
 from geofix.settings import Settings

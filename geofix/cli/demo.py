@@ -21,7 +21,7 @@ from geofix.cli.engines import engine
 from geofix.cli.gallery_targets import target
 from geofix.cli.rendering import distance, plain
 from geofix.engine import image
-from geofix.engine.gallery.ingest import Offer, Outcome
+from geofix.engine.gallery.offers import Offer, Outcome
 from geofix.engine.gallery.records import point_id
 from geofix.errors import GeofixError, InvalidSource
 from geofix.geo.coordinates import Coordinate

@@ -13,7 +13,8 @@ from geofix.engine.bridges import Bridges
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
-from geofix.engine.gallery.ingest import Ingest, Offer, Outcome
+from geofix.engine.gallery.ingest import Ingest
+from geofix.engine.gallery.offers import Offer, Outcome
 from geofix.engine.gallery.records import point_id
 from geofix.engine.location_map import LocationMap
 from geofix.engine.gallery.review import Finding

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from geofix.cli import index_report
 from geofix.cli.gallery_targets import Target, target
-from geofix.engine.gallery.ingest import Offer
+from geofix.engine.gallery.offers import Offer
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import GeofixError
 from geofix.settings import settings

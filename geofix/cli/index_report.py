@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from geofix.engine.gallery.ingest import Status
+from geofix.engine.gallery.offers import Status
 from geofix.engine.gallery.review import Finding
 from indexer.galleries.build import Report
 from service.galleries.schemas import GalleryDescription

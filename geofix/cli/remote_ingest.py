@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from geofix.engine import image
-from geofix.engine.gallery.ingest import Offer, Outcome, refused
+from geofix.engine.gallery.offers import Offer, Outcome, refused
 from geofix.errors import GeofixError, InvalidCoordinate, UnreadablePhoto
 from geofix.remote.client import RefusedError, Service
 from service.galleries.schemas import PhotoOutcome

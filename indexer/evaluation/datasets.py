@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geofix.engine.gallery.ingest import Offer, Outcome
+from geofix.engine.gallery.offers import Offer, Outcome
 from geofix.engine.image import read_position
 from geofix.errors import GeofixError, InvalidCoordinate, InvalidSource
 from geofix.geo.coordinates import Coordinate

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol, TypeVar
 
-from geofix.engine.gallery.ingest import Offer, Outcome, Status
+from geofix.engine.gallery.offers import Offer, Outcome, Status
 from geofix.engine.gallery.review import Finding
 
 BATCH = 16

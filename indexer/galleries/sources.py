@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geofix.engine.gallery.ingest import Offer, Outcome, Status
+from geofix.engine.gallery.offers import Offer, Outcome, Status
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import InvalidSource
 

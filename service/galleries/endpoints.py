@@ -10,7 +10,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from geofix.engine.gallery.ingest import Ingest, Offer, Status
+from geofix.engine.gallery.ingest import Ingest
+from geofix.engine.gallery.offers import Offer, Status
 from geofix.errors import (
     Conflict,
     EmptyPhoto,

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from geofix.engine.gallery.ingest import Outcome, Status
+from geofix.engine.gallery.offers import Outcome, Status
 from geofix.engine.gallery.port import Gallery
 from geofix.engine.gallery.review import Finding, Flag
 from geofix.engine.types import GalleryInfo

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from geofix.engine.gallery.ingest import Ingest, Offer
+from geofix.engine.gallery.ingest import Ingest
+from geofix.engine.gallery.offers import Offer
 from geofix.engine.locate import Locator
 from geofix.engine.types import Filter, LocateOptions, Prediction
 from geofix.settings import LmmPrompt, Settings

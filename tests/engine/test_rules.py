@@ -13,7 +13,8 @@ from PIL import Image
 
 from geofix.engine.conclude import Findings, conclude
 from geofix.engine.encoder import LocationEncoder
-from geofix.engine.gallery.ingest import Ingest, Offer
+from geofix.engine.gallery.ingest import Ingest
+from geofix.engine.gallery.offers import Offer
 from geofix.engine.gallery.records import point_id
 from geofix.engine.locate import Locator
 from geofix.engine.location_map import LocationMap

@@ -39,6 +39,8 @@ def test_a_photo_is_added_found_and_removed(client: httpx.Client) -> None:
         "id": point_id("life", "tower"),
         "status": "added",
         "reason": "",
+        "holder": "",
+        "flag": None,
     }
     located = client.post(
         "/v1/locate?gallery=life&generators=none", files={"photo": ("a.jpg", data)}

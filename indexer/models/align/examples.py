@@ -14,7 +14,7 @@ import numpy as np
 
 from geofix.engine import image
 from geofix.engine.encoder import Encoder
-from geofix.engine.gallery.ingest import Offer, Outcome
+from geofix.engine.gallery.offers import Offer, Outcome
 from geofix.engine.types import Float32Array, Float64Array, Photo
 from geofix.errors import GeofixError, InvalidCoordinate, InvalidSource
 from geofix.geo import cells
