@@ -16,8 +16,8 @@ from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer, Outcome
 from geofix.engine.gallery.records import point_id
-from geofix.engine.location_map import LocationMap
 from geofix.engine.gallery.review import Finding
+from geofix.engine.location_map import LocationMap
 from geofix.remote.client import RefusedError, Service, address, connect
 from geofix.settings import Settings
 from indexer.galleries.build import Report, build
