@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from geofix.engine.gallery.ingest import Ingest, Offer
+from geofix.engine.gallery.ingest import Ingest
+from geofix.engine.gallery.offers import Offer
 from geofix.engine.locate import Locator
 from geofix.settings import Settings
 from indexer.evaluation.datasets import Skipped, Truth
