@@ -143,6 +143,8 @@ class Neighbour:
     uri: str = ""
     gps: Float32Array | None = None
     """float32 [512] as stored, or None."""
+    thumbnail: bool = False
+    """Whether the gallery keeps a small picture of it."""
 
 
 @dataclass(frozen=True, slots=True)

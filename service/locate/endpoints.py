@@ -185,7 +185,8 @@ async def _stages(
         text = await _given(request, await work)
         yield ServerSentEvent(event="answer", data=text)
     except GeofixError as error:
-        yield _problem(problem_of(error, request))
+        wait_s = error.retry_after_s if isinstance(error, Unavailable) else None
+        yield _problem(problem_of(error, request), wait_s)
     except Exception as error:
         yield _problem(unexpected(error, request))
     finally:
@@ -202,5 +203,7 @@ async def _given(request: Request, prediction: Prediction) -> str:
     return await asyncio.to_thread(answer.model_dump_json)
 
 
-def _problem(problem: Problem) -> ServerSentEvent:
-    return ServerSentEvent(event="problem", data=problem.model_dump_json())
+def _problem(problem: Problem, wait_s: int | None = None) -> ServerSentEvent:
+    """The problem as an event; its ``retry`` stands for the header Retry-After, in ms."""
+    retry = None if wait_s is None else 1000 * wait_s
+    return ServerSentEvent(event="problem", data=problem.model_dump_json(), retry=retry)

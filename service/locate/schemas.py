@@ -119,6 +119,7 @@ class Neighbour(_Part):
     licence: str
     captured_at: str
     uri: Annotated[str, Field(description="A web address, or the file's bare name.")]
+    thumbnail: Annotated[bool, Field(description="Whether the gallery keeps a small picture.")]
 
 
 class Text(_Part):

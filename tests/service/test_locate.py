@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
 
+from geofix.settings import Settings
+from service.app import create_app, engine
 from service.locate.schemas import Answer
 
 _QUICK = {"generators": "none"}
@@ -145,6 +149,22 @@ def test_a_bad_photo_ends_a_stream_with_its_problem(client: httpx.Client) -> Non
     assert name == "problem"
     assert problem["status"] == 415
     assert str(problem["instance"]).endswith(response.headers["x-request-id"])
+
+
+def test_a_busy_service_says_in_a_stream_too_when_to_come_back(tmp_path: Path, jpeg: bytes) -> None:
+    async def run() -> None:
+        app = create_app(Settings(data_dir=tmp_path / "data", max_wait_s=1e-6))
+        transport = httpx.ASGITransport(app)
+        async with engine(app), httpx.AsyncClient(transport=transport) as client:
+            response = await client.post(
+                "http://127.0.0.1/v1/locate",
+                content=jpeg,
+                headers={"Content-Type": "image/jpeg", "Accept": "text/event-stream"},
+            )
+            assert '"status":503' in response.text
+            assert re.search(r"^retry: [1-9]\d*000\r?$", response.text, re.MULTILINE)
+
+    anyio.run(run)
 
 
 def test_a_bad_option_is_refused_before_a_stream_begins(client: httpx.Client, jpeg: bytes) -> None:

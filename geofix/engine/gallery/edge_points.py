@@ -55,6 +55,7 @@ def to_neighbour(similarity: float, record: qe.Record, gallery: str) -> Neighbou
         lon=payload["lon"],
         similarity=min(1.0, max(-1.0, similarity)),
         gps=_vector(record, "gps"),
+        thumbnail=False,  # no index knows
         **{name: str(payload.get(name, "")) for name in SHOWN},
     )
 

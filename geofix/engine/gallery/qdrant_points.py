@@ -123,6 +123,7 @@ def to_neighbour(hit: models.ScoredPoint, gallery: str) -> Neighbour:
         lon=payload["lon"],
         similarity=min(1.0, max(-1.0, hit.score)),
         gps=_vector(hit.vector, "gps"),
+        thumbnail=False,  # no index knows
         **{name: str(payload.get(name, "")) for name in SHOWN},
     )
 

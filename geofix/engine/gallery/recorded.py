@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from geofix.engine.gallery.ledger import Ledger, Upsert
 from geofix.engine.gallery.port import Gallery, Space
@@ -75,7 +76,9 @@ class RecordedGallery:
         self, vector: Float32Array, k: int, where: Filter, space: Space = "image"
     ) -> list[Neighbour]:
         """The k most similar points that pass the filter, best first."""
-        return await self._index.search(vector, k, where, space)
+        found = await self._index.search(vector, k, where, space)
+        shown = await asyncio.to_thread(self.thumbnails.among, [n.id for n in found])
+        return [replace(n, thumbnail=True) if n.id in shown else n for n in found]
 
     async def count(self, where: Filter | None = None) -> int:
         """How many points pass the filter."""

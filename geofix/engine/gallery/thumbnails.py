@@ -33,6 +33,12 @@ class Thumbnails:
         """Whether a picture of the photo is kept."""
         return self._path(photo_id).exists()
 
+    def among(self, photo_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the photos of which a picture is kept."""
+        if not self._directory.exists():
+            return frozenset()
+        return frozenset(filter(self.holds, photo_ids))
+
     def write(self, photo_id: str, jpeg: bytes) -> None:
         """Keep a picture, in place of the one before; nobody ever reads half of one."""
         path = self._path(photo_id)

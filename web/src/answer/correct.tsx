@@ -53,7 +53,7 @@ export function Correct({ answer }: { answer: Answer }) {
               <input
                 required
                 inputMode="decimal"
-                pattern="[-−]?[0-9]{1,3}([.,][0-9]+)?"
+                pattern="(-|−)?[0-9]{1,3}([.,][0-9]+)?"
                 value={truth[axis]}
                 onInput={(event) => {
                   setTruth({ ...truth, [axis]: event.currentTarget.value });

@@ -76,6 +76,7 @@ function Neighbours({ answer }: { answer: Answer }) {
 function Neighbouring({ neighbour, answer }: { neighbour: Neighbour; answer: Answer }) {
   const [picture, setPicture] = useState("");
   useEffect(() => {
+    if (!neighbour.thumbnail) return undefined;
     let address = "";
     let gone = false;
     thumbnail(neighbour).then(
@@ -84,7 +85,7 @@ function Neighbouring({ neighbour, answer }: { neighbour: Neighbour; answer: Ans
         if (gone) URL.revokeObjectURL(found);
         else setPicture(found);
       },
-      () => undefined, // the gallery kept none
+      () => undefined, // it was removed a moment ago
     );
     return () => {
       gone = true;

@@ -53,10 +53,12 @@ export async function locate(
     signal,
   });
   let answer: Answer | undefined;
-  for await (const { event, data } of events(response)) {
+  for await (const { event, data, retryMs } of events(response)) {
     if (event === "stage") onStage(JSON.parse(data) as Stage);
     if (event === "answer") answer = JSON.parse(data) as Answer;
-    if (event === "problem") throw new FailureError(failureOf(JSON.parse(data) as Problem));
+    if (event === "problem") {
+      throw new FailureError(failureOf(JSON.parse(data) as Problem, retryMs && retryMs / 1000));
+    }
   }
   if (!answer) throw new FailureError({ kind: "broken-answer", detail: "" });
   return answer;
@@ -100,13 +102,19 @@ export async function thumbnail(neighbour: Neighbour): Promise<string> {
 interface StreamEvent {
   event: string;
   data: string;
+  /** How long to wait before asking again, where the stream said so. */
+  retryMs: number | undefined;
 }
 
 /** The events of a response as they arrive. */
 export async function* events(response: Response): AsyncGenerator<StreamEvent> {
   const arrived: StreamEvent[] = [];
+  let retryMs: number | undefined;
   const parser = createParser({
-    onEvent: ({ event, data }) => arrived.push({ event: event ?? "message", data }),
+    onRetry: (ms) => {
+      retryMs = ms;
+    },
+    onEvent: ({ event, data }) => arrived.push({ event: event ?? "message", data, retryMs }),
   });
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -20,13 +20,12 @@ export class FailureError extends Error {
   }
 }
 
-export function failureOf(problem: Problem, retryAfter: string | null = null): Failure {
-  const seconds = Number(retryAfter);
+export function failureOf(problem: Problem, retryAfterS?: number): Failure {
   return {
     kind: problem.type.startsWith(URN) ? problem.type.slice(URN.length) : "internal",
     detail: problem.detail,
     request: problem.instance.replace("urn:uuid:", ""),
-    ...(retryAfter !== null && Number.isFinite(seconds) ? { retryAfterS: seconds } : {}),
+    ...(retryAfterS === undefined ? {} : { retryAfterS }),
   };
 }
 
@@ -39,15 +38,16 @@ export function failureBehind(error: unknown): Failure {
 }
 
 export async function failureOfResponse(response: Response): Promise<Failure> {
-  const retryAfter = response.headers.get("retry-after");
+  const told = Number(response.headers.get("retry-after") ?? NaN);
+  const retryAfterS = Number.isFinite(told) ? told : undefined;
   try {
     const body: unknown = await response.json();
-    if (isProblem(body)) return failureOf(body, retryAfter);
+    if (isProblem(body)) return failureOf(body, retryAfterS);
   } catch {
     // something in between answered in its own words
   }
   const kind = response.status === 413 ? "photo-too-large" : "broken-answer";
-  return { kind, detail: "", ...(retryAfter ? { retryAfterS: Number(retryAfter) } : {}) };
+  return { kind, detail: "", ...(retryAfterS === undefined ? {} : { retryAfterS }) };
 }
 
 function isProblem(value: unknown): value is Problem {

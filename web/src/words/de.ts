@@ -163,6 +163,7 @@ export const de: Words = {
   "failure.internal":
     "Im Dienst ist etwas schiefgegangen. Noch einmal versuchen; wenn es bleibt, die Nummer unten melden.",
   "failure.unavailable": "Der Dienst ist ausgelastet oder startet gerade.",
+  "failure.overloaded": "Es warten mehr Fotos, als der Dienst rechtzeitig schafft: er ist ausgelastet.",
   "failure.model-unavailable": "Das Modell des Dienstes ist nicht geladen.",
   "failure.unauthenticated":
     "Dieser Dienst braucht einen API-Schlüssel; er fehlt, ist falsch oder abgelaufen.",

@@ -158,6 +158,7 @@ export const en = {
   "failure.broken-answer": "The answer broke off on its way. Try again.",
   "failure.internal": "Something went wrong in the service. Try again; if it lasts, report the number below.",
   "failure.unavailable": "The service is busy or starting.",
+  "failure.overloaded": "More photos are waiting than the service can answer in time: it is busy.",
   "failure.model-unavailable": "The service's model is not loaded.",
   "failure.unauthenticated": "This service needs an API key, and the one given is missing, wrong or expired.",
   "failure.forbidden": "Your key does not allow this.",

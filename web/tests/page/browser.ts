@@ -28,10 +28,12 @@ export interface Look extends BrowserContextOptions {
   width?: number;
   /** Failures that a test provokes, and the browser's console reports. */
   expected?: RegExp;
+  /** Another service than the tests' own. */
+  address?: string;
 }
 
 export async function visit(browser: Browser, look: Look = {}): Promise<Visit> {
-  const { width = 1440, expected, ...options } = look;
+  const { width = 1440, expected, address: at = address, ...options } = look;
   const context = await browser.newContext({
     viewport: { width, height: width < 600 ? 844 : 900 },
     locale: "en-GB",
@@ -48,9 +50,9 @@ export async function visit(browser: Browser, look: Look = {}): Promise<Visit> {
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.origin !== address) complaints.push(request.url());
+    if (url.protocol.startsWith("http") && url.origin !== at) complaints.push(request.url());
   });
-  await page.goto(address);
+  await page.goto(at);
   await page.locator(".intake button.primary").waitFor();
   return { page, complaints };
 }

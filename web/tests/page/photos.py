@@ -27,7 +27,12 @@ def main(folder: Path) -> None:
     pen.rectangle((120, 90, 900, 260), fill=(20, 60, 140))
     pen.text((150, 110), "LISBOA", fill="white", font=ImageFont.load_default(110))
     sign.save(folder / "sign.jpg", quality=92)
+    Image.new("RGB", (640, 480), (128, 128, 128)).save(folder / "grey.jpg")
     data = (folder / "palace.jpg").read_bytes()
+    filler = b"\xff\xfe\xff\xff" + bytes(65_533)  # a comment, as long as one may be
+    (folder / "huge.jpg").write_bytes(data[:2] + filler * 470 + data[2:])
+    (folder / "text.jpg").write_text("This is no photo.")
+    (folder / "empty.jpg").write_bytes(b"")
     (folder / "damaged.jpg").write_bytes(data[: len(data) // 3])
 
 

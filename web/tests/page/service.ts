@@ -13,8 +13,8 @@ declare module "vitest" {
   }
 }
 
-const ROOT = resolve(import.meta.dirname, "../../..");
-const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
+export const ROOT = resolve(import.meta.dirname, "../../..");
+export const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
 const ENOUGH_MS = 120_000;
 
 /** Start a service; resolves to its address. */
@@ -51,6 +51,7 @@ async function fill(address: string, photos: string): Promise<void> {
         form.set("key", `${name}-${at}`);
         form.set("contributor", "danielbuechele");
         form.set("licence", "CC-BY-2.0");
+        form.set("thumbnail", "true");
         const response = await fetch(`${address}/v1/galleries/${gallery}/photos`, {
           method: "POST",
           body: form,
