@@ -70,14 +70,14 @@ async def uploading(store: JobStore, job_id: str) -> AsyncIterator[None]:
     Raises Conflict when another request does.
     """
     name, token = f"upload:{job_id}", secrets.token_hex(8)
-    if not await store.live.remember(name, token, _UPLOAD_S):
+    if not await store.agenda.remember(name, token, _UPLOAD_S):
         raise Conflict("A request with this Idempotency-Key is running. Wait for its answer.")
     beat = asyncio.create_task(_renew(store, name, token))
     try:
         yield
     finally:
         beat.cancel()
-        await store.live.forget(name)
+        await store.agenda.forget(name)
 
 
 async def collect_keys(objects: Objects) -> int:
@@ -91,7 +91,7 @@ async def _renew(store: JobStore, name: str, token: str) -> None:
     while True:
         await asyncio.sleep(_UPLOAD_S / 3)
         with suppress(Unavailable):  # Redis may be back at the next
-            await store.live.renew(name, token, _UPLOAD_S)
+            await store.agenda.renew(name, token, _UPLOAD_S)
 
 
 def _digest(text: str) -> str:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import cast
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
 
-from geofix.errors import QuotaExceeded, Unavailable
+from geofix.errors import QuotaExceeded
+from geofix.jobs.agenda import Due, agenda_key
+from geofix.jobs.connection import PREFIX, answering
 from geofix.jobs.types import Counts, Event, Manifest, State
 
-PREFIX = "geofix:"
 _OPEN = f"{PREFIX}open"
 _LEASES = f"{PREFIX}leases"
-_RETENTION = f"{PREFIX}retention"
-_WEBHOOKS = f"{PREFIX}webhooks"
 _EPOCH = f"{PREFIX}epoch"
 _QUOTAS = {
     "running": "This key has too many unfinished jobs. Wait for one to end, or cancel one.",
@@ -64,25 +59,6 @@ class Live:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Live]:
-        """A connection pool that outlives restarts of Redis."""
-        retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 6)
-        redis = Redis.from_url(
-            url,
-            decode_responses=True,
-            retry=retry,
-            retry_on_error=[ConnectionError, TimeoutError],
-            socket_connect_timeout=5,
-            socket_timeout=30,
-            health_check_interval=15,
-        )
-        try:
-            yield cls(redis)
-        finally:
-            await redis.aclose()
-
     async def install(
         self, snapshot: Snapshot, *, force: bool = False, quota: Quota | None = None
     ) -> bool:
@@ -121,7 +97,7 @@ class Live:
 
     async def fields(self, job_id: str) -> tuple[dict[str, str], int]:
         """A job's fields (none: it is not here) and how many chunks are not done."""
-        with _ours():
+        with answering():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hgetall(_job(job_id))
             pipe.zcard(f"{_job(job_id)}:todo")
@@ -130,7 +106,7 @@ class Live:
 
     async def runs(self, job_id: str) -> bool | None:
         """Whether the job is being worked on; None when it is not here."""
-        with _ours():
+        with answering():
             state = await self._redis.hget(_job(job_id), "state")
         return None if state is None else State(str(state)).running
 
@@ -164,12 +140,12 @@ class Live:
 
     async def holders(self, job_id: str) -> int:
         """How many chunks of the job are leased."""
-        with _ours():
+        with answering():
             return int(await self._redis.hlen(f"{_job(job_id)}:held"))
 
     async def todo(self, job_id: str) -> list[int]:
         """The chunks that are not done."""
-        with _ours():
+        with answering():
             found = await self._redis.zrange(f"{_job(job_id)}:todo", 0, -1)
         return [int(chunk) for chunk in cast("list[str]", found)]
 
@@ -202,12 +178,12 @@ class Live:
 
     async def open_jobs(self) -> list[str]:
         """Jobs that have not ended."""
-        with _ours():
+        with answering():
             return sorted(cast("set[str]", await self._redis.smembers(_OPEN)))
 
     async def owned(self, owner: str, after: str, limit: int) -> list[str]:
         """Ids of an owner's jobs, newest first, those older than ``after``."""
-        with _ours():
+        with answering():
             return cast(
                 "list[str]",
                 await self._redis.zrevrangebylex(
@@ -217,7 +193,7 @@ class Live:
 
     async def drop(self, job_id: str, owner: str) -> None:
         """Forget a job."""
-        with _ours():
+        with answering():
             held = cast("list[str]", await self._redis.hkeys(f"{_job(job_id)}:held"))
             pipe = self._redis.pipeline(transaction=True)
             pipe.zrem(_LEASES, "", *(f"{job_id}:{chunk}" for chunk in held))
@@ -226,14 +202,14 @@ class Live:
             pipe.zrem(f"{_owner(owner)}:jobs", job_id)
             pipe.hdel(f"{_owner(owner)}:running", job_id)
             pipe.hdel(f"{_owner(owner)}:bytes", job_id)
-            pipe.zrem(_RETENTION, job_id)
-            pipe.zrem(_WEBHOOKS, job_id)
+            for what in Due:
+                pipe.zrem(agenda_key(what), job_id)
             await pipe.execute()
 
     async def events(self, job_id: str, after: str, wait_ms: int) -> list[Event]:
         """Events after the id ``after``; waits for the first where there is none."""
         key = f"{_job(job_id)}:events"
-        with _ours():
+        with answering():
             found = await self._redis.xread({key: after or "0-0"}, count=500, block=wait_ms)
         streams = cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", found)
         return [
@@ -244,61 +220,17 @@ class Live:
 
     async def complete_index(self) -> bool:
         """Whether Redis knows all jobs; not so after its data was deleted."""
-        with _ours():
+        with answering():
             return bool(await self._redis.exists(_EPOCH))
 
     async def mark_index(self) -> None:
         """Say that Redis knows all jobs."""
-        with _ours():
+        with answering():
             await self._redis.set(_EPOCH, "1")
-
-    async def schedule(self, what: str, job_id: str, at: float) -> None:
-        """Set when something is due for a job: ``webhooks`` or ``retention``."""
-        with _ours():
-            await self._redis.zadd(f"{PREFIX}{what}", {job_id: at})
-
-    async def unschedule(self, what: str, job_id: str) -> None:
-        """Nothing of this kind is due any more."""
-        with _ours():
-            await self._redis.zrem(f"{PREFIX}{what}", job_id)
-
-    async def due(self, what: str, now: float) -> list[str]:
-        """Jobs for which something is due."""
-        with _ours():
-            return cast("list[str]", await self._redis.zrangebyscore(f"{PREFIX}{what}", 0, now))
-
-    async def remember(self, name: str, value: str, seconds: float) -> bool:
-        """Set a name that ends by itself, unless it is set; whether it was set now."""
-        with _ours():
-            key = f"{PREFIX}brief:{name}"
-            return bool(await self._redis.set(key, value, nx=True, px=int(seconds * 1000)))
-
-    async def renew(self, name: str, value: str, seconds: float) -> None:
-        """Set such a name again, whoever had it."""
-        with _ours():
-            await self._redis.set(f"{PREFIX}brief:{name}", value, px=int(seconds * 1000))
-
-    async def remembered(self, name: str) -> bool:
-        """Whether such a name is set."""
-        with _ours():
-            return bool(await self._redis.exists(f"{PREFIX}brief:{name}"))
-
-    async def forget(self, name: str) -> None:
-        """End such a name."""
-        with _ours():
-            await self._redis.delete(f"{PREFIX}brief:{name}")
-
-    async def queued(self, *queues: str) -> int:
-        """Messages that wait in these of the broker's queues, where it uses this Redis too."""
-        with _ours():
-            pipe = self._redis.pipeline(transaction=False)
-            for queue in queues:
-                pipe.llen(queue)
-            return sum(int(n) for n in await pipe.execute())
 
     async def _run(self, script: str, job_id: str, *args: str, owner: str | None = None) -> object:
         registered = self._redis.register_script(_script(script))
-        with _ours():
+        with answering():
             return await registered(keys=_keys(job_id, owner), args=args)
 
 
@@ -317,7 +249,7 @@ def _keys(job_id: str, owner: str | None) -> list[str]:
     keys = [job, *parts, _LEASES, _OPEN]
     if owner is not None:
         keys += [f"{_owner(owner)}:{part}" for part in ("jobs", "running", "bytes")]
-        keys.append(_RETENTION)
+        keys.append(agenda_key(Due.RETENTION))
     return keys
 
 
@@ -330,11 +262,3 @@ def _chunk(chunk: int) -> str:
 def _script(name: str) -> str:
     scripts = files("geofix.jobs") / "scripts"
     return "\n".join((scripts / f"{part}.lua").read_text("utf-8") for part in ("prelude", name))
-
-
-@contextmanager
-def _ours() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise Unavailable("The store of jobs' state does not answer. Try again.") from error

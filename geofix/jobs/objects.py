@@ -12,11 +12,14 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from geofix.engine.gallery.durable import sync_directory, sync_file
 from geofix.errors import InvalidOption, StorageFull, Unavailable
 from geofix.settings import Settings
 
@@ -28,22 +31,28 @@ _LISTED = 1000
 class Objects:
     """Reads and writes objects by path. Raises Unavailable when the store does not answer."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
         self._store = store
+        self._folder = folder
 
     @classmethod
     def of(cls, config: Settings) -> Objects:
         """The jobs' store of these settings; a folder is made."""
         if config.object_store_url:
             return cls.at(config.object_store_url)
-        return cls(LocalStore(config.data_dir / "objects", mkdir=True, automatic_cleanup=True))
+        return cls.in_folder(config.data_dir / "objects")
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Objects:
+        """A store in a folder, which is made."""
+        return cls(LocalStore(folder, mkdir=True, automatic_cleanup=True), folder)
 
     @classmethod
     def at(cls, url: str) -> Objects:
         """The store at ``url``. Credentials come from the environment, as each cloud has them."""
         try:
             if url.startswith("file://"):
-                return cls(LocalStore.from_url(url, mkdir=True, automatic_cleanup=True))
+                return cls.in_folder(Path(unquote(urlsplit(url).path)))
             return cls(
                 from_url(
                     url,
@@ -64,13 +73,15 @@ class Objects:
     async def create(self, path: str, data: bytes) -> bool:
         """Write an object unless there is one already; whether it was written.
 
-        Raises StorageFull.
+        When this returns, it outlives a power failure. Raises StorageFull.
         """
         with _ours():
             try:
                 await obstore.put_async(self._store, path, data, mode="create")
             except AlreadyExistsError:
                 return False
+            if self._folder is not None:  # clouds do this by themselves
+                await asyncio.to_thread(_sync, self._folder / path)
         return True
 
     async def get(self, path: str) -> bytes | None:
@@ -91,6 +102,10 @@ class Objects:
                 return bytes(await result.bytes_async())
             except FileNotFoundError:
                 return None
+            except BaseError:
+                if await self.size(path) in {None, 0}:  # of which there is no range
+                    return b""
+                raise
 
     async def size(self, path: str) -> int | None:
         """Of an object in bytes; None where there is none."""
@@ -133,6 +148,11 @@ class Objects:
                 await obstore.delete_async(self._store, path)
             except FileNotFoundError:
                 return
+
+
+def _sync(path: Path) -> None:
+    sync_file(path)
+    sync_directory(path.parent)
 
 
 @contextmanager

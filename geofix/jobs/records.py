@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from geofix.jobs.objects import Objects
 from geofix.jobs.types import Item, Manifest, Outcome
@@ -160,7 +160,9 @@ class Records:
         path = _results(job_id, round_, chunk)
         if await self.objects.create(path, b"\n".join(lines) + b"\n"):
             return True, header
-        standing = await self.header(job_id, round_, chunk) or header
+        standing = await self.header(job_id, round_, chunk)
+        if standing is None:
+            return await self.write_results(job_id, round_, chunk, token, outcomes)
         return standing.token == token, standing  # the store may have lost its reply, not our data
 
     async def results(self, job_id: str, round_: int, chunk: int) -> list[Outcome] | None:
@@ -212,7 +214,13 @@ class Records:
 
     async def _header(self, path: str) -> Header | None:
         data = await self.objects.get_range(path, 0, _HEADER_BYTES)
-        return None if data is None else _HEADER.validate_json(data.split(b"\n", 1)[0])
+        if data is None:
+            return None
+        try:
+            return _HEADER.validate_json(data.split(b"\n", 1)[0])
+        except ValidationError:  # a write that a power failure tore: it was never told of
+            await self.objects.remove(path)
+            return None
 
     async def remove_photos(self, manifest: Manifest, found: Findings) -> None:
         """Remove uploaded photos that an ended job needs no more: all but those to be retried."""

@@ -10,7 +10,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from redis.asyncio import Redis
+
 from geofix.errors import Conflict, InvalidOption, NotFound, Unavailable
+from geofix.jobs.agenda import Agenda, Due
+from geofix.jobs.connection import open_redis
 from geofix.jobs.course import counted, job_of, reached, snapshot, unfinished, verdict
 from geofix.jobs.live import Live, Quota
 from geofix.jobs.objects import Objects
@@ -21,6 +25,8 @@ from geofix.settings import Settings
 _ID = re.compile(r"job_[0-9a-f]{12}[0-9a-f]{24}")
 _RUNNING = (State.VALIDATING, State.IN_PROGRESS)
 _EVENT_ID = re.compile(r"[0-9]{1,16}(-[0-9]{1,16})?")
+_READ_AHEAD = 8
+"""Chunks of results read at once."""
 _EVENT_WAIT_MS = 5000
 
 
@@ -38,9 +44,10 @@ def check_event_id(event_id: str) -> None:
 class JobStore:
     """Jobs in the object store and in Redis. Shared by tasks of one event loop."""
 
-    def __init__(self, records: Records, live: Live, config: Settings) -> None:
-        self.records = records
-        self.live = live
+    def __init__(self, objects: Objects, redis: Redis, config: Settings) -> None:
+        self.records = Records(objects)
+        self.live = Live(redis)
+        self.agenda = Agenda(redis)
         self.config = config
 
     @property
@@ -144,7 +151,7 @@ class JobStore:
         ]
         facts = {"at": time.time(), "chunks": again}
         await self.records.mark(job_id, job.round + 1, Mark.STARTED, facts)
-        await self.live.unschedule("retention", job_id)
+        await self.agenda.unschedule(Due.RETENTION, job_id)
         return await self.rebuild(job_id)
 
     async def delete(self, job_id: str, owner: str | None = None) -> None:
@@ -215,9 +222,9 @@ class JobStore:
     async def _schedule(self, manifest: Manifest, found: Findings) -> None:
         """See that an ended job is told of and, in time, deleted."""
         _, at = reached(manifest, found, [])[-1]
-        await self.live.schedule("retention", manifest.id, at + manifest.kept_for_s)
+        await self.agenda.schedule(Due.RETENTION, manifest.id, at + manifest.kept_for_s)
         if manifest.webhook and (found.round, Mark.DELIVERED) not in found.marks:
-            await self.live.schedule("webhooks", manifest.id, time.time())
+            await self.agenda.schedule(Due.WEBHOOK, manifest.id, time.time())
 
     async def outcomes(self, job_id: str) -> AsyncIterator[Outcome]:
         """The outcomes there are so far, in input order; those of the latest round count.
@@ -225,9 +232,12 @@ class JobStore:
         Raises NotFound.
         """
         job = await self.get(job_id)
-        for chunk in range(job.manifest.chunks):
-            for outcome in await self.chunk_outcomes(job_id, chunk, job.round + 1):
-                yield outcome
+        for at in range(0, job.manifest.chunks, _READ_AHEAD):
+            ahead = range(at, min(at + _READ_AHEAD, job.manifest.chunks))
+            reading = (self.chunk_outcomes(job_id, chunk, job.round + 1) for chunk in ahead)
+            for outcomes in await asyncio.gather(*reading):
+                for outcome in outcomes:
+                    yield outcome
 
     async def chunk_outcomes(self, job_id: str, chunk: int, rounds: int) -> list[Outcome]:
         """The outcomes of a chunk after so many rounds, in order."""
@@ -264,5 +274,5 @@ async def open_jobs(config: Settings) -> AsyncIterator[JobStore]:
     if not config.redis_url:
         raise Unavailable("Jobs are off here: the operator has set no GEOFIX_REDIS_URL.")
     objects = await asyncio.to_thread(Objects.of, config)
-    async with Live.open(config.redis_url) as live:
-        yield JobStore(Records(objects), live, config)
+    async with open_redis(config.redis_url) as redis:
+        yield JobStore(objects, redis, config)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from geofix.errors import NotFound
+from geofix.jobs.agenda import Due
 from geofix.jobs.chunks import Chunks
 from geofix.jobs.idempotency import collect_keys
 from geofix.jobs.store import JobStore
@@ -57,14 +58,14 @@ class Swept:
 async def sweep(store: JobStore, sender: TaskSender) -> Swept:
     """Bring every job that stands still back to work, or to its end."""
     swept = Swept(rebuilt=await store.complete_index())
-    idle = not await store.live.queued(*BATCH_QUEUES)
+    idle = not await store.agenda.queued(*BATCH_QUEUES)
     for job_id in await store.live.open_jobs():
         try:
             swept += await _sweep_job(store, sender, await store.get(job_id), idle=idle)
         except NotFound:
             continue  # deleted meanwhile
-    for job_id in await store.live.due("webhooks", time.time()):
-        await store.live.schedule("webhooks", job_id, time.time() + 60.0)  # unless it is told of
+    for job_id in await store.agenda.due(Due.WEBHOOK, time.time()):
+        await store.agenda.schedule(Due.WEBHOOK, job_id, time.time() + 60.0)  # unless it is told of
         await sender.webhook(job_id)
         swept += Swept(webhooks=1)
     return swept
@@ -107,11 +108,11 @@ async def collect(store: JobStore) -> int:
     Returns how many of them there were.
     """
     removed = 0
-    for job_id in await store.live.due("retention", time.time()):
+    for job_id in await store.agenda.due(Due.RETENTION, time.time()):
         try:
             await store.delete(job_id)
         except NotFound:
-            await store.live.unschedule("retention", job_id)
+            await store.agenda.unschedule(Due.RETENTION, job_id)
         removed += 1
     for job_id in await store.records.job_ids():
         removed += await _remove_broken_off(store, job_id)
@@ -125,7 +126,7 @@ async def _remove_broken_off(store: JobStore, job_id: str) -> int:
     newest = max([at async for _, at in paths], default=0.0)
     if not newest or time.time() - newest < BROKEN_OFF_S:
         return 0
-    if await store.live.remembered(f"upload:{job_id}"):
+    if await store.agenda.remembered(f"upload:{job_id}"):
         return 0
     await store.records.objects.remove_below(f"jobs/{job_id}/")
     return 1

@@ -18,6 +18,7 @@ from standardwebhooks.webhooks import Webhook
 
 from geofix.errors import GeofixError, NotFound
 from geofix.jobs.addresses import resolve
+from geofix.jobs.agenda import Due
 from geofix.jobs.records import Mark
 from geofix.jobs.store import JobStore
 from geofix.jobs.types import Job
@@ -53,7 +54,7 @@ async def deliver(store: JobStore, job_id: str) -> bool:
         return True
     webhook, ended_at = job.manifest.webhook, job.ended_at
     if webhook is None or ended_at is None:
-        await store.live.unschedule("webhooks", job_id)
+        await store.agenda.unschedule(Due.WEBHOOK, job_id)
         return True
     outcome = await _call(store, job, webhook.url)
     waited = time.time() - ended_at
@@ -62,10 +63,10 @@ async def deliver(store: JobStore, job_id: str) -> bool:
     elif outcome != "delivered":
         delay = min(max(waited, FIRST_DELAY_S), LONGEST_DELAY_S)
         delay *= random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
-        await store.live.schedule("webhooks", job_id, time.time() + delay)
+        await store.agenda.schedule(Due.WEBHOOK, job_id, time.time() + delay)
         return False
     await store.records.mark(job_id, job.round, Mark.DELIVERED, {"outcome": outcome})
-    await store.live.unschedule("webhooks", job_id)
+    await store.agenda.unschedule(Due.WEBHOOK, job_id)
     return True
 
 

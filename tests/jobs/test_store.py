@@ -111,6 +111,19 @@ def test_everything_comes_back_after_redis_data_is_deleted(
     play(scene)
 
 
+def test_results_that_a_power_failure_tore_are_made_again(
+    play: Playing, submit: Submitting, redis: Redis, tmp_path: Path
+) -> None:
+    async def scene(store: JobStore) -> None:
+        job = await submit(store)
+        torn = f"jobs/{job.id}/results/000/000001.ndjson"
+        await store.records.objects.create(torn, b"")
+        await _work(store, job.id, 0, 1, 2)
+        assert await _indices(store, job.id) == [*range(8)]
+
+    play(scene)
+
+
 def test_a_worker_that_outlives_redis_data_still_counts(
     play: Playing, submit: Submitting, redis: Redis
 ) -> None:

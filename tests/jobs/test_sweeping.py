@@ -177,7 +177,7 @@ def test_what_may_be_deleted_is_deleted(
         for path in (broken_off, running):
             await objects.create(path, b"x")
             _touch(tmp_path / "objects" / path, 7200)
-        await store.live.renew(f"upload:{running.split('/')[1]}", "", 60)
+        await store.agenda.renew(f"upload:{running.split('/')[1]}", "", 60)
         await job_id_of(store, "ann", "key")
         [record] = [path async for path, _ in objects.paths("idempotency/")]
         _touch(tmp_path / "objects" / record, 3 * 86_400)

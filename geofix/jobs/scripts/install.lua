@@ -11,8 +11,14 @@ if a.quota then
   if items > a.quota.items then return 'items' end
   if size > a.quota.bytes then return 'bytes' end
 end
+local before = redis.call('HMGET', job, 'redeliveries', 'duplicates')
 redis.call('DEL', job, todo, tries, sends)
 for name, value in pairs(a.fields) do redis.call('HSET', job, name, value) end
+for i, name in ipairs({'redeliveries', 'duplicates'}) do
+  if tonumber(before[i] or 0) > tonumber(a.fields[name]) then
+    redis.call('HSET', job, name, before[i])
+  end
+end
 for _, chunk in ipairs(a.todo) do redis.call('ZADD', todo, 0, chunk) end
 for chunk, n in pairs(a.tries) do redis.call('HSET', tries, chunk, n) end
 redis.call('ZADD', owned, 0, a.id)
