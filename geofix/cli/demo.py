@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -46,7 +46,8 @@ class Known:
     """A photo of the folder whose position is known."""
 
     key: str
-    data: bytes
+    read: Callable[[], bytes]
+    """Its bytes, read when they are needed: a folder may hold more than the memory."""
     position: Coordinate
 
 
@@ -135,7 +136,7 @@ def _known(photos: Path) -> Iterator[Known]:
                 continue
             position = position or image.read_position(data)
             if position is not None:
-                yield Known(offer.key, data, position)
+                yield Known(offer.key, offer.read, position)
 
 
 def _spread(known: Sequence[Known], limit: int) -> Iterator[Known]:
@@ -152,11 +153,18 @@ async def _find(known: Sequence[Known], config: Settings) -> list[Found]:
         task = bar.add_task("Locating altered copies", total=len(known))
         async with engine(config) as asked:
             for photo in known:
-                for altered, data in _altered(photo.data).items():
+                for altered, data in _altered(await asyncio.to_thread(_read, photo)).items():
                     answer = await engines.locate(asked, data, options)
                     found.append(Found(photo, altered, answer))
                 bar.advance(task)
     return found
+
+
+def _read(photo: Known) -> bytes:
+    try:
+        return photo.read()
+    except OSError as error:
+        raise InvalidSource(f"{photo.key!r} cannot be read any more: {error.strerror}.") from error
 
 
 def _altered(data: bytes) -> Mapping[str, bytes]:

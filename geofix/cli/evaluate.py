@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from geofix.engine.types import Rule
-from geofix.errors import InvalidSource
 from geofix.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ _OUTPUT = click.Path(path_type=Path, dir_okay=False, writable=True)
 _LAYOUTS = ("im2gps", "im2gps3k", "yfcc4k", "yfcc26k", "gws15k", "osv5m", "geocomp", "earthwhere")
 _PATIENCE_S = 600.0
 """What generators that work here may take: a busy machine must not change the figures."""
-_WORK = "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +109,7 @@ def evaluate(
 ) -> None:
     """Measure answers on labelled photos."""
     from indexer.evaluation.independence import LeaveOut
+    from indexer.evaluation.out import write
 
     related = layout is not None if exclude_related is None else exclude_related
     itself = LeaveOut.ITSELF if leave_one_out else LeaveOut.NOTHING
@@ -123,8 +121,8 @@ def evaluate(
         names = tuple(name.strip() for name in generators.split(","))
         leave_out = LeaveOut.RELATED if related else itself
         report = asyncio.run(_answers(_Wish(labelled, gallery, names, Rule(rule), leave_out, out)))
-    if out is not None:
-        _write(report, out)
+    if out is not None and not write(report, out):
+        _ERR.print("No plots: install geofix[evaluate] for them.", style="yellow")
     if json_file is not None:
         json_file.write_text(report.to_json(), encoding="utf-8")
     if markdown_file is not None:
@@ -164,6 +162,7 @@ def _attributes(truth: Truth, progress: Callable[[], None]) -> Report:
 async def _answers(wish: _Wish) -> Report:
     from geofix.engine.types import LocateOptions
     from indexer.evaluation.answers import measure_answers
+    from indexer.evaluation.out import WORK
     from indexer.evaluation.own_gallery import OWN_GALLERY
 
     chosen = settings()
@@ -181,7 +180,7 @@ async def _answers(wish: _Wish) -> Report:
                 wish.truth,
                 options,
                 leave_out=wish.leave_out,
-                journal=wish.out / _WORK / "answers.jsonl" if wish.out else None,
+                journal=wish.out / WORK / "answers.jsonl" if wish.out else None,
                 progress=begin("photos", len(wish.truth.photos)),
             )
 
@@ -191,10 +190,11 @@ async def _engine(
     chosen: Settings, wish: _Wish, begin: Callable[[str, int], Callable[[], None]]
 ) -> AsyncIterator[Locator]:
     from geofix.engine.locate import Locator
+    from indexer.evaluation.out import WORK
     from indexer.evaluation.own_gallery import own_gallery
 
     if wish.own_gallery:
-        folder = wish.out / _WORK / "gallery" if wish.out else None
+        folder = wish.out / WORK / "gallery" if wish.out else None
         filling = begin("gallery", len(wish.truth.photos))
         async with own_gallery(chosen, wish.truth, folder, filling) as (locator, left):
             _tell_skipped(left, "not in the gallery:")
@@ -205,25 +205,6 @@ async def _engine(
         yield locator
     finally:
         await locator.close()
-
-
-def _write(report: Report, out: Path) -> None:
-    """Report, figures, timings and plots; what a killed run would need is then removed."""
-    from indexer.evaluation import plots
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        drawn: list[str] = []
-        if plots.available() and report.curves:
-            drawn = plots.draw(report, out)
-        elif report.curves:
-            _ERR.print("No plots: install geofix[evaluate] for them.", style="yellow")
-        (out / "figures.json").write_text(report.to_json(), encoding="utf-8")
-        (out / "timings.json").write_text(report.timings_json(), encoding="utf-8")
-        (out / "report.md").write_text(report.to_markdown(drawn), encoding="utf-8")
-        shutil.rmtree(out / _WORK, ignore_errors=True)
-    except OSError as error:
-        raise InvalidSource(f"{out.name!r} cannot be written: {error.strerror}.") from error
 
 
 def _tell_skipped(skipped: tuple[Skipped, ...], what: str = "skipped") -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from geofix.engine.locate import Locator
 from geofix.engine.types import LocateOptions
@@ -22,6 +23,7 @@ from indexer.evaluation.journal import Journal
 from indexer.evaluation.measuring import Measured, measure
 from indexer.evaluation.report import Report
 
+_OUTCOME: TypeAdapter[Measured | Skipped] = TypeAdapter(Measured | Skipped)
 _PLACEHOLDER_KM = 25.0
 """One file that stands for places farther apart than this was not taken at any of them."""
 
@@ -46,7 +48,9 @@ async def measure_answers(
     with ExitStack() as stack:
         kept = None
         if journal is not None:
-            kept = stack.enter_context(Journal(journal, json.dumps(depends_on, sort_keys=True)))
+            kept = stack.enter_context(
+                Journal(journal, json.dumps(depends_on, sort_keys=True), _OUTCOME)
+            )
             outcomes.update(kept.done)
         for photo in truth.photos:
             if photo.key not in outcomes:

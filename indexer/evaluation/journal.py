@@ -1,7 +1,7 @@
 """What has been measured so far, on the disk: a run that was killed goes on where it stopped.
 
-A file of JSON lines. The first one names the measurement; each further one is a photo. A line that
-a kill cut short is dropped.
+A file of lines. The first one names the measurement; each further one is a key and what came
+out for it, both JSON. A line that a kill cut short is dropped.
 """
 
 from __future__ import annotations
@@ -9,26 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from geofix.errors import Conflict, InvalidSource
-from indexer.evaluation.datasets import Skipped
-from indexer.evaluation.measuring import Measured
 
-_PHOTO: TypeAdapter[Measured | Skipped] = TypeAdapter(Measured | Skipped)
+T = TypeVar("T")
+_KEY = TypeAdapter(str)
 
 
-class Journal:
+class Journal(Generic[T]):
     """The journal of one measurement; a context manager."""
 
-    def __init__(self, file: Path, measurement: str) -> None:
+    def __init__(self, file: Path, measurement: str, outcome: TypeAdapter[T]) -> None:
         """Take up the journal ``file``, or begin it.
 
-        ``measurement`` is one line that says everything the outcomes depend on. Raises Conflict
-        where the file is another measurement's, InvalidSource where it cannot be written.
+        ``measurement`` is one line that says everything the outcomes depend on, ``outcome`` how
+        they are written. Raises Conflict where the file is another measurement's, InvalidSource
+        where it cannot be written.
         """
-        self._done: dict[str, Measured | Skipped] = {}
+        self._outcome = outcome
+        self._done: dict[str, T] = {}
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             whole = self._read(file, measurement)
@@ -42,7 +44,7 @@ class Journal:
                 f"The journal of the measurement cannot be written: {error.strerror}."
             ) from error
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -54,13 +56,13 @@ class Journal:
         self._file.close()
 
     @property
-    def done(self) -> Mapping[str, Measured | Skipped]:
-        """Outcomes by the photo's key."""
+    def done(self) -> Mapping[str, T]:
+        """Outcomes by key."""
         return self._done
 
-    def add(self, key: str, outcome: Measured | Skipped) -> None:
+    def add(self, key: str, outcome: T) -> None:
         """Write one outcome; a kill after this does not lose it."""
-        self._file.write(_PHOTO.dump_json(outcome) + b"\n")
+        self._file.write(_KEY.dump_json(key) + b"\t" + self._outcome.dump_json(outcome) + b"\n")
         self._done[key] = outcome
 
     def _read(self, file: Path, measurement: str) -> int:
@@ -77,11 +79,10 @@ class Journal:
             )
         whole = len(first) + 1
         for line in lines:
+            key, _, outcome = line.partition(b"\t")  # JSON holds no tab but between the two
             try:
-                outcome = _PHOTO.validate_json(line)
+                self._done[_KEY.validate_json(key)] = self._outcome.validate_json(outcome)
             except ValidationError:
                 break
-            key = outcome.photo if isinstance(outcome, Measured) else outcome.key
-            self._done[key] = outcome
             whole += len(line) + 1
         return whole

@@ -74,7 +74,7 @@ def read_layout(
     """
     if not photos.is_dir():
         raise InvalidSource(f"There is no folder {str(photos)!r}.")
-    files = _Files(photos)
+    files = PhotoFiles(photos)
     known = _coordinates(coordinates) if coordinates is not None else {}
     entries = _READERS[layout](_rows(table))
     if layout is Layout.GEOCOMP:  # it names millions of places, of which a folder holds a few
@@ -82,7 +82,7 @@ def read_layout(
     return gathered(str(layout), (_label(layout, entry, files, known) for entry in entries))
 
 
-class _Files:
+class PhotoFiles:
     """The photos of a folder by path, name and stem."""
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class _Files:
 
 
 def _label(
-    layout: Layout, entry: _Entry, files: _Files, known: Mapping[str, tuple[float, float]]
+    layout: Layout, entry: _Entry, files: PhotoFiles, known: Mapping[str, tuple[float, float]]
 ) -> LabelledPhoto | Skipped:
     key = f"{layout}/{entry.name}"
     lat, lon = known.get(entry.name, (entry.lat, entry.lon))

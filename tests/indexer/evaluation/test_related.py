@@ -144,7 +144,9 @@ def test_what_the_journal_holds_is_not_measured_again(
     journal = tmp_path / "work" / "answers.jsonl"
     run(small, settings, LeaveOut.ITSELF, journal=journal)
     first, *rows = journal.read_text("utf-8").splitlines()
-    changed = [json.dumps({**json.loads(row), "distance_km": 7.5}) for row in rows]
+    split = [row.split("\t") for row in rows]
+    nearer = [(key, {**json.loads(outcome), "distance_km": 7.5}) for key, outcome in split]
+    changed = [f"{key}\t{json.dumps(outcome)}" for key, outcome in nearer]
     journal.write_text("\n".join([first, *changed]) + "\n", "utf-8")
     report = run(small, settings, LeaveOut.ITSELF, journal=journal)
     assert set(errors(report).values()) == {7.5}

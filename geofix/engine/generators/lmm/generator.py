@@ -82,7 +82,7 @@ class LmmGenerator:
 
         Raises InvalidOption when they name none, or one that cannot be used.
         """
-        _check(settings)
+        require_endpoint(settings)
         # Not above: the SDK takes a second to import, and most processes never need it.
         from geofix.engine.generators.lmm.asking import Asker  # noqa: PLC0415
         from geofix.engine.generators.lmm.endpoint import Endpoint  # noqa: PLC0415
@@ -268,7 +268,8 @@ def _in_g3s_order(samples: Sequence[_Sample]) -> tuple[tuple[float, float], ...]
     return tuple(one.as_g3 for each in rounds for one in each if one is not None)
 
 
-def _check(settings: Settings) -> None:
+def require_endpoint(settings: Settings) -> None:
+    """Raise InvalidOption unless the settings name an endpoint that can be asked."""
     if not settings.lmm_configured:
         raise InvalidOption(
             "GEOFIX_LMM_MODEL must name a model, together with GEOFIX_LMM_BASE_URL or "
