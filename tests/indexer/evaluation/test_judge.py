@@ -200,10 +200,8 @@ def test_scores_are_read_from_strings_and_prose() -> None:
 
 def test_texts_are_read_as_geocomp_publishes_them(tmp_path: Path) -> None:
     truth, said = tmp_path / "Ground Truth.csv", tmp_path / "GeoCoT.csv"
-    rows = ['nation,panoID,', '法国,WuZo,"Red roofs, so France."', "法国,WuZo,again"]
-    truth.write_text("
-".join(rows) + "
-", "utf-8")
+    rows = ["nation,panoID,", '法国,WuZo,"Red roofs, so France."', "法国,WuZo,again"]
+    truth.write_text("\n".join(rows) + "\n", "utf-8")
     said.write_text('panoid,output,OH,FH,AH,\nWuZo,"A market.",0,0,0,count=24\n', "utf-8")
     assert read_texts(truth) == {"WuZo": "Red roofs, so France."}
     assert read_texts(said) == {"WuZo": "A market."}
