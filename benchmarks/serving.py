@@ -1,24 +1,37 @@
-"""What an answer costs beyond its bare stages: ``python -m benchmarks.serving [--quick]``.
+"""What serving costs: ``python -m benchmarks.serving [--quick] [--peers] [--json FILE]``.
 
-Decoding, encoding and searching are timed alone, in the same process and turn about with whole
-answers (retrieval and attributes; text and language model off), so that a busy machine slows both.
+First, what an answer costs beyond its bare stages: decoding, encoding and searching are timed
+alone, in the same process and turn about with whole answers (retrieval and attributes; text and
+language model off), so that a busy machine slows both.
+
+Then photos a second under load, on a ViT-B/32 with random weights: the limit that Pillow and ONNX
+Runtime set by themselves while the same client runs, Geofix, and with ``--peers`` others, which
+are installed when they are first asked for; and what becomes of four times as many photos as can
+be answered. Processor time for one photo tells most where the machine is not idle otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import json
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from platformdirs import user_cache_path
 
+from benchmarks.load import servers, vit
+from benchmarks.load.comparison import Cell, compare, ratios
+from benchmarks.load.comparison import markdown as table
+from benchmarks.load.environments import PEERS, running
+from benchmarks.load.overload import overload
+from benchmarks.load.photos import SIZES, photo
 from geofix.engine import image
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer
@@ -27,21 +40,8 @@ from geofix.engine.types import Filter, LocateOptions
 from geofix.settings import Settings
 
 GALLERY = "default"
-SIZES = {"800×600": (800, 600), "12 MP": (4000, 3000)}
+LOCATE = "/v1/locate?generators=none"
 OPTIONS = LocateOptions(generators=("attributes",))
-
-
-def photo(size: tuple[int, int], seed: int) -> bytes:
-    """A JPEG with structure at every scale, as photos have."""
-    rng = np.random.default_rng(seed)
-    layers = [
-        Image.fromarray(rng.integers(0, 255, (n, n, 3), dtype=np.uint8)).resize(size)
-        for n in (4, 16, 64, 256)
-    ]
-    mixed = np.mean([np.asarray(layer) for layer in layers], axis=0).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(mixed).save(stream, "JPEG", quality=88)
-    return stream.getvalue()
 
 
 async def timed_ms(work: Callable[[], Awaitable[object]]) -> float:
@@ -113,17 +113,55 @@ def markdown(figures: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def under_load(
+    folder: Path, *, quick: bool, environments: Path | None
+) -> tuple[list[Cell], str, dict[str, object]]:
+    """The comparison on one model; with ``environments`` (a folder) also with the peers."""
+    model = vit.place(folder).path
+    seconds, rounds = (2.0, 1) if quick else (10.0, 5)
+    cells: list[Cell] = []
+    overloaded = None
+    with servers.geofix(folder) as embed, ExitStack() as peers:
+        locate = replace(embed, name="Geofix, locate", path=LOCATE)
+        others = []
+        if environments:
+            others = [peers.enter_context(running(peer, environments, model)) for peer in PEERS]
+        for name, size in SIZES.items():
+            file = folder / f"{size[0]}.jpg"
+            file.write_bytes(photo(size, 1))
+            with servers.bare(model, file) as limit:
+                cells += compare(
+                    name, file, limit, [embed, locate, *others], seconds=seconds, rounds=rounds
+                )
+            if overloaded is None:
+                overloaded = overload(embed, file, 8.0 if quick else 60.0)
+    text = overloaded.markdown() if overloaded else ""
+    return cells, text, asdict(overloaded) if overloaded else {}
+
+
 def main() -> None:
     """Measure in a temporary data directory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="20 rounds in place of 200")
+    parser.add_argument("--quick", action="store_true", help="short rounds, in place of 10 minutes")
+    parser.add_argument("--peers", action="store_true", help="LitServe, BentoML and infinity, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     given = parser.parse_args()
+    environments = user_cache_path("geofix") / "benchmarks" if given.peers else None
     with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(run(Path(folder), 20 if given.quick else 200))
-    print(markdown(figures))
+        figures = asyncio.run(run(Path(folder, "stages"), 20 if given.quick else 200))
+        print(markdown(figures), flush=True)
+        cells, overloaded, numbers = under_load(
+            Path(folder, "load"), quick=given.quick, environments=environments
+        )
+    print(f"\n{table(cells)}\n\n{overloaded}")
     if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+        document = {
+            "stages": figures,
+            "load": [asdict(cell) for cell in cells],
+            "of_the_limit": {" · ".join(map(str, key)): r for key, r in ratios(cells).items()},
+            "overload": numbers,
+        }
+        given.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

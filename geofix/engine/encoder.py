@@ -62,6 +62,16 @@ class Encoder:
         return self.card.name
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether the model runs elsewhere than on the processor."""
+        return self._session.device.is_gpu
+
+    @property
+    def threads(self) -> int:
+        """Of the processor, that one run of the model uses."""
+        return self._session.threads
+
+    @property
     def dimension(self) -> int:
         """Length of the vectors the gallery is searched with."""
         return self.card.outputs["embedding"]

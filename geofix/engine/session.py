@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,12 @@ class Device:
 class Session:
     """An opened model; several threads may run it at once, a GPU takes them in turn."""
 
-    def __init__(self, card: ModelCard, session: InferenceSession, device: Device) -> None:
+    def __init__(
+        self, card: ModelCard, session: InferenceSession, device: Device, threads: int = 0
+    ) -> None:
         self.card = card
         self.device = device
+        self.threads = threads or _cores()
         self._session = session
         self._input = session.get_inputs()[0].name
         self._staging = _Staging() if device.is_gpu else None
@@ -115,7 +119,7 @@ class Session:
                 f"The GPU {device!r} cannot be used: its driver, CUDA or cuDNN is missing or does "
                 "not fit this ONNX Runtime."
             )
-        return cls(card, opened, where)
+        return cls(card, opened, where, threads)
 
     def run(self, batch: Float32Array) -> dict[str, Float32Array]:
         """float32 [N, …] → the outputs of the model's card by name, each float32 [N, D]."""
@@ -174,6 +178,11 @@ def _onnxruntime() -> ModuleType:
         ) from error
     module: ModuleType = onnxruntime
     return module
+
+
+def _cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _providers(device: Device, fp16: bool) -> list[tuple[str, Options]]:

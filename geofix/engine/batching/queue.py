@@ -46,6 +46,11 @@ class Pace:
     run_s: float = 0.0
     """Of a full run, in seconds; 0 = not known."""
 
+    @property
+    def photo_s(self) -> float:
+        """Of one photo in it, in seconds."""
+        return self.run_s / self.size
+
 
 @dataclass(eq=False, slots=True)
 class Passing:
@@ -110,7 +115,7 @@ class PhotoQueue:
         self._sessions = sessions
         self._ahead = pace.size * (sessions + 1)
         self._places = max(LEAST_PLACES, RUNS_AHEAD * pace.size * sessions)
-        self._photo_s = pace.run_s / pace.size / sessions
+        self._photo_s = pace.photo_s / sessions
         self._line: Lanes[Passing] = Lanes()
         self._ready: Lanes[Passing] = Lanes()
         self._decoding: set[Passing] = set()

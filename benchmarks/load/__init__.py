@@ -1,0 +1,1 @@
+"""Serving under load: one model, the bare limit, Geofix and its peers, one client."""

@@ -1,0 +1,57 @@
+"""infinity: its engine on CLIP ViT-B/32 with random weights, as it opens no ONNX image models.
+
+Its own server takes pictures by address or as base64 in JSON; here its engine, which does the
+decoding and batching, stands behind the raw bodies that the others get.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request
+from infinity_emb import AsyncEmbeddingEngine, EngineArgs  # type: ignore[import-not-found]
+from PIL import Image
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+
+def checkpoint(folder: str) -> None:
+    """A CLIP with random weights, and a tokenizer of three words."""
+    CLIPModel(CLIPConfig(projection_dim=512)).save_pretrained(folder)
+    words = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2}
+    tokenizer = CLIPTokenizer(vocab=words, merges=[])
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessor().save_pretrained(folder)
+
+
+def serve(port: int, folder: str) -> None:
+    """Open the engine and answer."""
+    arguments = EngineArgs(
+        model_name_or_path=folder, engine="torch", device="cpu", batch_size=8, dtype="float32"
+    )
+    engine = AsyncEmbeddingEngine.from_args(arguments)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with engine:
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.post("/embed")
+    async def embed(request: Request) -> dict[str, list[float]]:
+        picture = Image.open(io.BytesIO(await request.body()))
+        vectors, _ = await engine.image_embed(images=[picture])
+        return {"vector": vectors[0].tolist()}
+
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        checkpoint(made)
+        serve(int(sys.argv[1]), made)
