@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from types import TracebackType
 from typing import TypeVar
 
 import httpx
@@ -22,10 +23,24 @@ _PATIENCE_S = 120.0
 
 
 class Jobs:
-    """Submits jobs and reads them, again while the service is not there."""
+    """Submits jobs and reads them, again while the service is not there.
+
+    Use it as a context manager.
+    """
 
     def __init__(self, address: str) -> None:
         self._client = httpx.Client(base_url=address, timeout=_PATIENCE_S)
+
+    def __enter__(self) -> Jobs:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.close()
 
     def submit(self, photos: Iterable[Photo], options: dict[str, str]) -> str:
         """The id of a new, acknowledged job."""

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 import httpx
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 BUCKET = "geofix"
 _KEY = "testing"
+
+
+class _Silent(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # as werkzeug calls it
+        pass
 
 
 class FailingStore:
@@ -28,7 +33,9 @@ class FailingStore:
         self._app: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]] = (
             DomainDispatcherApplication(create_backend_app)
         )
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self._server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Silent
+        )
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     @property

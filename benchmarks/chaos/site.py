@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 _STARTED = re.compile(r"^(\w+) +\| runs as process (\d+)$")
 _READY = re.compile(r"^Geofix takes photos and jobs on (\S+)$")
@@ -36,6 +37,7 @@ class Site:
         }
         self._up = threading.Event()
         self._process: subprocess.Popen[str] | None = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Site:
         self._process = subprocess.Popen(
@@ -44,7 +46,7 @@ class Site:
             stderr=subprocess.PIPE,
             text=True,
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self._reader.start()
         deadline = time.monotonic() + _START_S
         while not self._up.wait(0.1):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -72,12 +74,19 @@ class Site:
         return sum(1 for line in self.log if (m := _STARTED.match(line)) and m[1] == name)
 
     def kill(self, name: str) -> None:
-        """kill -9 a part and what it has started."""
-        os.killpg(self.pid(name), signal.SIGKILL)
+        """kill -9 a part and what it has started; one that is down when it is up again."""
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                return os.killpg(self.pid(name), signal.SIGKILL)
+            except ProcessLookupError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def lose_redis(self) -> None:
         """kill -9 Valkey, and delete its data."""
-        shutil.rmtree(self.data_dir / "valkey" / "appendonlydir")
+        shutil.rmtree(self.data_dir / "valkey" / "appendonlydir", ignore_errors=True)
         self.kill("valkey")
 
     def stop(self) -> int:
@@ -90,10 +99,15 @@ class Site:
             return self._process.wait(_STOP_S)
         finally:
             self._process.kill()
+            self._reader.join()
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None  # noqa: S101 - it is a pipe
-        for line in process.stderr:
+    def _read(self) -> None:
+        assert self._process is not None and self._process.stderr is not None  # noqa: S101, PT018
+        with self._process.stderr as lines:
+            self._follow(lines)
+
+    def _follow(self, lines: IO[str]) -> None:
+        for line in lines:
             self.log.append(line.rstrip())
             if started := _STARTED.match(self.log[-1]):
                 self._pids[started[1]] = int(started[2])

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chaos.jobs import Jobs, Photo
@@ -57,14 +57,14 @@ class Report:
     """Requests that the object store answered with 500."""
 
     @property
-    def holds(self) -> bool:
-        """Every photo has exactly one answer, in order and in time."""
-        whole = not (self.missing or self.repeated or self.problems) and self.in_order
-        return whole and self.after_last_fault_s <= 60.0 + self.work_left_s
+    def whole(self) -> bool:
+        """Every photo has exactly one answer, in order."""
+        return not (self.missing or self.repeated or self.problems) and self.in_order
 
-    def document(self) -> dict[str, object]:
-        """As JSON."""
-        return {**asdict(self), "holds": self.holds}
+    @property
+    def in_time(self) -> bool:
+        """It ended within 60 s of the last fault and the work that was left then."""
+        return self.after_last_fault_s <= 60.0 + self.work_left_s
 
 
 class _Faults:
@@ -127,9 +127,9 @@ def run(
         tempfile.TemporaryDirectory() as folder,
         store.running(),
         Site(Path(folder), store.environment) as site,
+        Jobs(site.address) as jobs,
     ):
-        jobs = Jobs(site.address)
-        calm = photos[: max(32, len(photos) // 5)]
+        calm = photos[: max(16, len(photos) // 5)]
         started = time.monotonic()
         jobs.wait(jobs.submit(calm, OPTIONS), _LIMIT_S)
         seconds_each = (time.monotonic() - started) / len(calm)

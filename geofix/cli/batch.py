@@ -252,13 +252,13 @@ def _end(job: JobAnswer) -> None:
 
 
 def _table(jobs: list[JobAnswer]) -> Table:
-    table = Table("job", "state", "photos", "located", "failed", "made")
+    table = Table("job", "state", "photos", "located", "failed", box=None)
+    table.columns[0].no_wrap = True  # an id that is cut short is of no use
     for job in jobs:
         counts = job.request_counts
         table.add_row(
             *(job.id, str(job.state)),
             *(str(number) for number in (counts.total, counts.completed, counts.failed)),
-            f"{job.created_at:%Y-%m-%d %H:%M}",
         )
     return table
 
