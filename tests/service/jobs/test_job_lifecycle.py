@@ -10,7 +10,8 @@ import socket
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -181,6 +182,34 @@ def test_one_key_twice_at_once_is_one_job(api: httpx.Client, at: str) -> None:
     again = api.post("/v1/jobs", files=_PHOTOS, headers={"Idempotency-Key": "twice"})
     assert again.json()["id"] in {r.json().get("id") for r in responses}
     assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_a_key_whose_request_still_runs_is_a_conflict(
+    api: httpx.Client, at: str, redis: Redis
+) -> None:
+    headers = {"Idempotency-Key": "slow"}
+    go_on = threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield b'{"custom_id": "a", "photo": "eHl6"}\n'
+        assert go_on.wait(20)
+        yield b'{"custom_id": "b", "photo": "eHl6"}\n'
+
+    def send(body: Iterator[bytes]) -> httpx.Response:
+        kind = {"Content-Type": "application/x-ndjson"}
+        return httpx.post(f"{at}/v1/jobs", content=body, headers=headers | kind, timeout=60)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(send, slowly())
+        deadline = time.monotonic() + 20
+        while not redis.keys("geofix:brief:upload:*"):  # until the service has read some of it
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert api.post("/v1/jobs", files=_PHOTOS, headers=headers).status_code == 409
+        go_on.set()
+        job = first.result()
+    assert job.status_code == 202, job.text
+    assert job.json()["request_counts"]["total"] == 2
 
 
 def test_an_idempotency_key_survives_redis_and_holds_for_one_request(
