@@ -82,7 +82,7 @@ class Chunks:
             before = await self._store.chunk_outcomes(m.id, chunk, round_)
             failed = {outcome.index for outcome in before if outcome.problem is not None}
             items = tuple(item for item in items if item.index in failed)
-        kept = await self._records.kept(m.id, round_, chunk) if attempt > 1 else []
+        kept = await self._records.kept(m.id, round_, chunk)
         done = {outcome.index for outcome in kept}
         return Claim(
             job_id=m.id,

@@ -94,7 +94,12 @@ class Objects:
                 return None
 
     async def get_range(self, path: str, start: int, length: int) -> bytes | None:
-        """Up to ``length`` bytes of an object; None where there is no such object."""
+        """Up to ``length`` bytes of an object; None where there is no such object.
+
+        Of no bytes, or of those behind its end, stores say that there is no such range.
+        """
+        if length == 0:
+            return b""
         with _ours():
             try:
                 options: obstore.GetOptions = {"range": (start, start + length)}
@@ -103,7 +108,8 @@ class Objects:
             except FileNotFoundError:
                 return None
             except BaseError:
-                if await self.size(path) in {None, 0}:  # of which there is no range
+                size = await self.size(path)
+                if size is not None and size <= start:
                     return b""
                 raise
 

@@ -175,6 +175,26 @@ def test_a_poison_photo_fails_alone(play: Playing, submit: Submitting, redis: Re
     play(scene)
 
 
+def test_what_was_kept_before_a_release_is_not_done_again(
+    play: Playing, submit: Submitting
+) -> None:
+    async def scene(store: JobStore) -> None:
+        job = await submit(store, 3)
+        workers = Chunks(store, "w")
+        claim = await workers.claim(job.id, 0)
+        assert claim is not None
+        await workers.keep(claim, _outcomes(claim)[1])
+        await workers.release(claim)
+        claim = await workers.claim(job.id, 0)
+        assert claim is not None
+        assert not claim.isolated
+        assert [item.index for item in claim.items] == [0, 2]
+        assert await workers.complete(claim, _outcomes(claim))
+        assert await _indices(store, job.id) == [0, 1, 2]
+
+    play(scene)
+
+
 def test_cancelling_stops_work_and_survives_redis(
     play: Playing, submit: Submitting, redis: Redis
 ) -> None:
