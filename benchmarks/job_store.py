@@ -1,8 +1,8 @@
 """What a job of many photos costs its store: ``python -m benchmarks.job_store [--quick]``.
 
-How many objects there are, how long it takes
-to accept, to work off (nothing is computed), to read, to bring back after Redis' data is deleted,
-and to delete; ``--quick`` compares that with an object an item. A real Valkey, a real folder; no engine.
+How many objects there are, how long it takes to accept, to work off (nothing is computed), to
+read, to bring back after Redis' data is deleted, and to delete. ``--quick`` takes fewer photos and
+compares with an object an item. A real Valkey, a real folder; no engine.
 """
 
 from __future__ import annotations
