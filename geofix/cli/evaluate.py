@@ -41,12 +41,9 @@ class _Wish:
     generators: tuple[str, ...]
     rule: Rule
     leave_out: LeaveOut
+    own_gallery: bool
+    """Whether the photos are searched among themselves."""
     out: Path | None
-
-    @property
-    def own_gallery(self) -> bool:
-        """Whether the photos are searched among themselves."""
-        return not self.galleries and self.leave_out != "nothing"
 
 
 @click.command()
@@ -120,7 +117,9 @@ def evaluate(
     else:
         names = tuple(name.strip() for name in generators.split(","))
         leave_out = LeaveOut.RELATED if related else itself
-        report = asyncio.run(_answers(_Wish(labelled, gallery, names, Rule(rule), leave_out, out)))
+        own = leave_one_out and not gallery
+        wish = _Wish(labelled, gallery, names, Rule(rule), leave_out, own, out)
+        report = asyncio.run(_answers(wish))
     if out is not None and not write(report, out):
         _ERR.print("No plots: install geofix[evaluate] for them.", style="yellow")
     if json_file is not None:

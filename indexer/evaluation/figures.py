@@ -22,8 +22,7 @@ def figures(photos: Sequence[Measured]) -> tuple[Figure, ...]:
     away = _column(photos, lambda p: p.distance_km)
     radius_50 = _column(photos, lambda p: p.radius_50_km)
     radius_90 = _column(photos, lambda p: p.radius_90_km)
-    surest = metrics.risk_coverage(-radius_50, away > LEVELS_KM[1])
-    half = (len(photos) + 1) // 2 - 1
+    loss = 1.0 - metrics.geo_score(away) / 5000.0
     return (
         *(_share(f"Acc@{km:g} km", away <= km) for km in LEVELS_KM),
         Figure.of("median error", metrics.bootstrap(away, metrics.median), "km"),
@@ -34,11 +33,11 @@ def figures(photos: Sequence[Measured]) -> tuple[Figure, ...]:
         Figure.of("median 50 % radius", metrics.bootstrap(radius_50, metrics.median), "km"),
         Figure.of("median 90 % radius", metrics.bootstrap(radius_90, metrics.median), "km"),
         *(_calibration_error(photos, away, km) for km in LEVELS_KM),
-        Figure("Acc@25 km of the surest half", 1.0 - float(surest.y[half]), "%"),
-        Figure("area under risk and coverage", metrics.area_under(_risk(photos))),
-        Figure(
+        _of_rows("Acc@25 km of the surest half", photos, _surest_half(radius_50, away), "%"),
+        _of_rows("area under risk and coverage", photos, _area_under_risk(radius_50, loss)),
+        Figure.of(
             "RvA: area at 50 % recall",
-            metrics.area_at_recall(_column(photos, lambda p: p.area_km2)),
+            metrics.bootstrap(_column(photos, lambda p: p.area_km2), metrics.lower_median),
             "km²",
         ),
         *_gains(photos),
@@ -98,9 +97,39 @@ def _claimed(photos: Sequence[Measured], km: float) -> Float64Array:
     return _column(photos, lambda p: p.within[f"{km:g}"])
 
 
+def _of_rows(
+    name: str,
+    photos: Sequence[Measured],
+    statistic: Callable[[metrics.IntArray], float],
+    unit: str = "",
+) -> Figure:
+    return Figure.of(name, metrics.bootstrap_rows(statistic, len(photos)), unit)
+
+
 def _calibration_error(photos: Sequence[Measured], away: Float64Array, km: float) -> Figure:
-    error = metrics.expected_calibration_error(_claimed(photos, km), away <= km)
-    return Figure(f"ECE at {km:g} km", error)
+    claimed, hit = _claimed(photos, km), away <= km
+
+    def error(rows: metrics.IntArray) -> float:
+        return metrics.expected_calibration_error(claimed[rows], hit[rows])
+
+    return _of_rows(f"ECE at {km:g} km", photos, error)
+
+
+def _surest_half(radius: Float64Array, away: Float64Array) -> Callable[[metrics.IntArray], float]:
+    def accuracy(rows: metrics.IntArray) -> float:
+        misses = metrics.risk_coverage(-radius[rows], away[rows] > LEVELS_KM[1])
+        return 1.0 - float(misses.y[(len(rows) + 1) // 2 - 1])
+
+    return accuracy
+
+
+def _area_under_risk(
+    radius: Float64Array, loss: Float64Array
+) -> Callable[[metrics.IntArray], float]:
+    def area(rows: metrics.IntArray) -> float:
+        return metrics.area_under(metrics.risk_coverage(-radius[rows], loss[rows]))
+
+    return area
 
 
 def _risk(photos: Sequence[Measured]) -> metrics.Curve:

@@ -162,3 +162,15 @@ def test_a_device_is_refused_and_not_read_for_ever(environment: dict[str, str]) 
     result = _geofix(environment, "/dev/zero", *_QUICK)
     assert result.returncode == 1
     assert "a device" in result.stderr
+
+
+def test_a_published_rule_is_refused_with_a_reason(
+    environment: dict[str, str], photos: Path
+) -> None:
+    result = _geofix(environment, photos, "--rule", "geoclip", *_QUICK)
+    assert result.returncode == 1
+    assert "compares the photo with places" in " ".join(result.stderr.split())
+    result = _geofix(environment, photos, "--rule", "best", *_QUICK)
+    assert result.returncode == 2
+    assert "'g3-clean'" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -13,7 +13,14 @@ from indexer.evaluation.metrics.information import (
     cell_gain_bits,
     gain_over_uniform_bits,
 )
-from indexer.evaluation.metrics.resampling import Interval, bootstrap, mean, median
+from indexer.evaluation.metrics.resampling import (
+    Interval,
+    bootstrap,
+    bootstrap_rows,
+    lower_median,
+    mean,
+    median,
+)
 
 __all__ = [
     "EARTH_AREA_KM2",
@@ -26,11 +33,13 @@ __all__ = [
     "area_under",
     "areas_to_truth",
     "bootstrap",
+    "bootstrap_rows",
     "cell_gain_bits",
     "coverage",
     "expected_calibration_error",
     "gain_over_uniform_bits",
     "geo_score",
+    "lower_median",
     "mean",
     "median",
     "recall_versus_area",

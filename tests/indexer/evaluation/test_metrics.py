@@ -1,3 +1,4 @@
+import tracemalloc
 from random import Random
 
 import numpy as np
@@ -153,6 +154,29 @@ def test_bootstrap_interval_holds_about_as_often_as_it_says() -> None:
 def test_bootstrap_of_the_median_lies_within_the_sample(values: Float64Array) -> None:
     interval = metrics.bootstrap(values, metrics.median, resamples=50)
     assert values.min() <= interval.low <= interval.high <= values.max()
+
+
+@given(distances_km)
+def test_the_lower_median_is_the_area_at_half_recall(areas: Float64Array) -> None:
+    assert float(metrics.lower_median(areas)) == metrics.area_at_recall(areas, 0.5)
+
+
+def test_a_statistic_of_rows_has_the_interval_of_the_same_statistic_of_values() -> None:
+    values = np.random.default_rng(2).normal(5.0, 2.0, 300)
+    by_value = metrics.bootstrap(values)
+    by_row = metrics.bootstrap_rows(lambda rows: float(values[rows].mean()), len(values))
+    assert by_row.value == pytest.approx(by_value.value)
+    assert by_row.high - by_row.low == pytest.approx(by_value.high - by_value.low, rel=0.15)
+
+
+def test_a_bootstrap_of_a_large_set_stays_small() -> None:
+    values = np.random.default_rng(3).normal(0.0, 1.0, 200_000)
+    tracemalloc.start()
+    interval = metrics.bootstrap(values, resamples=200)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 600e6
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 / np.sqrt(200_000), rel=0.3)
 
 
 @pytest.mark.parametrize("bad", [[], [[1.0, 2.0]]])
