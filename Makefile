@@ -6,11 +6,16 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 PHOTO  ?=
 PHOTOS ?=
 
+# What Debian and Ubuntu call the programs that some tests need; installed where they are missing.
+APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y
+TESSERACT_PACKS := rus kor heb hin
+MISSING_PACKS = $(filter-out $(shell tesseract --list-langs 2> /dev/null),$(TESSERACT_PACKS))
+
 # torch is pinned by version, not by hash: its builds differ by platform (CPU, CUDA, macOS).
 TORCH  := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help locate demo serve test lint format bench lock wheel clean
+.PHONY: help locate demo serve web test test-web test-ops lint format bench lock wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,11 +28,25 @@ demo: $(VENV)/.runtime  ## Build a gallery of PHOTOS=dir and find altered copies
 	@[ -n "$(PHOTOS)" ] || { echo "Say which photos: make demo PHOTOS=directory"; exit 2; }
 	@$(BIN)/geofix demo --photos "$(PHOTOS)"
 
-serve: $(VENV)/.runtime  ## Start the service on this machine
-	@$(BIN)/geofix serve
+serve: $(VENV)/.runtime  ## Start service, worker and queue on this machine
+	@$(BIN)/geofix serve --all
+
+web: web/node_modules/.package-lock.json  ## Build the page that the service shows at /
+	@npm --prefix web run --silent build
 
 test: lint  ## All checks and tests that need only Python
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not tools" --cov --cov-report=term
+
+test-web: web $(VENV)/.dev  ## The page: style, types, logic, and the page in a browser
+	@command -v chromium > /dev/null || $(APT) chromium
+	npm --prefix web run lint
+	npm --prefix web test
+	npm --prefix web run test:page
+
+test-ops: $(VENV)/.dev  ## Tests that need programs beside Python
+	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
+		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
+	$(BIN)/python -m pytest -m tools
 
 lint: $(VENV)/.dev  ## Style, types and floors
 	$(BIN)/ruff check .
@@ -49,7 +68,7 @@ lock: $(VENV)/.dev  ## Pin the dependencies anew
 	$(LOCK) --extra cpu -o requirements/runtime.txt pyproject.toml
 	$(LOCK) --extra gpu -o requirements/gpu.txt pyproject.toml
 	$(LOCK) --extra cpu --extra train -c requirements/runtime.txt -o requirements/train.txt pyproject.toml
-	$(LOCK) --extra cpu --extra heif --extra train --extra dev -c requirements/train.txt -o requirements/dev.txt pyproject.toml
+	$(LOCK) --extra cpu --extra heif --extra train --extra evaluate --extra dev -c requirements/train.txt -o requirements/dev.txt pyproject.toml
 
 wheel: $(VENV)/.dev  ## Build the wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
@@ -65,6 +84,9 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install --require-hashes -r requirements/runtime.txt
 	@$(PIP) install --no-deps --editable .
 	@touch $@
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@npm --prefix web ci --no-audit --no-fund --silent
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(PIP) install --require-hashes -r requirements/dev.txt

@@ -202,14 +202,14 @@ class TestSecondReader:
         ("IN", "devanagari", ["रेलवे स्टेशन"]),
     )
 
+    @pytest.mark.tools
     @pytest.mark.parametrize(("country", "font", "lines"), SIGNS)
     def test_it_reads_what_the_first_cannot(
         self, sign: Sign, propose: Propose, ranking: Ranking, ranking_without: list[str],
         country: str, font: str, lines: list[str],
     ) -> None:  # fmt: skip
         script = {"RU": "Cyrl", "KR": "Hang", "IL": "Hebr", "IN": "Deva"}[country]
-        if script not in Tesseract().scripts:
-            pytest.skip(f"Tesseract and its pack for {script} are not installed: an option")
+        assert script in Tesseract().scripts, "install Tesseract and its packs: make test-ops"
         proposal = propose(TextGenerator(budget_s=60), sign(lines, font))
         assert any(clue.script == script and not clue.rejected for clue in proposal.text)
         rank = ranking(proposal).index(country)
