@@ -23,6 +23,7 @@ from service.embed.schemas import ImagesRequest, LocationsRequest
 from service.feedback.answers import AnswersGiven
 from service.feedback.endpoints import router as feedback_router
 from service.feedback.schemas import Truth
+from service.galleries.coverage import router as coverage_router
 from service.galleries.endpoints import router as galleries_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
@@ -56,6 +57,7 @@ _ACCESS = (
     (feedback_router, access.allowed(Scope.LOCATE, capped=True)),
     (embed_router, access.allowed(Scope.LOCATE)),
     (galleries_router, access.allowed(Scope.GALLERIES)),
+    (coverage_router, access.allowed(Scope.GALLERIES)),
     (jobs_router, access.allowed(Scope.JOBS, capped=True)),
     (outputs_router, access.allowed(Scope.JOBS, capped=True)),
 )

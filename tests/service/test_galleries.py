@@ -30,6 +30,17 @@ def add(client: httpx.Client, gallery: str, data: bytes, **fields: str | float) 
     )
 
 
+def test_a_gallery_tells_where_its_photos_lie(client: httpx.Client) -> None:
+    for seed, (lat, lon) in enumerate([(48.85, 2.29), (48.86, 2.30), (-17.7, 178.0)], start=900):
+        assert add(client, "spread", photo(seed), lat=lat, lon=lon).status_code == 201
+    cover = client.get("/v1/galleries/spread/coverage").json()
+    assert [f["properties"]["count"] for f in cover["features"]] == [2, 1]
+    ring = cover["features"][0]["geometry"]["coordinates"][0]
+    assert min(lon for lon, _ in ring) <= 2.29 <= max(lon for lon, _ in ring)
+    assert min(lat for _, lat in ring) <= 48.85 <= max(lat for _, lat in ring)
+    assert client.get("/v1/galleries/none/coverage").status_code == 404
+
+
 def test_a_photo_is_added_found_and_removed(client: httpx.Client) -> None:
     data = photo(1)
     added = add(client, "life", data, lat=48.8582, lon=2.2945, key="tower", contributor="ann")

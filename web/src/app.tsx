@@ -1,11 +1,14 @@
 /** The page as a whole: the header, the map, and the panel beside it. */
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
 import { Panel } from "./answer/panel";
 import { MapPane } from "./map/view";
 import { Intake } from "./intake/intake";
 import { DropEverywhere } from "./intake/drop";
 import { Shots } from "./intake/shots";
 import { KeyField } from "./key";
-import { announced, selected } from "./state";
+import { announced, selected, view, VIEWS } from "./state";
 import { choose, theme, THEMES } from "./theme";
 import { language, LANGUAGES, speak, t, type Language } from "./words/words";
 
@@ -19,9 +22,7 @@ export function App() {
       <main>
         <MapPane />
         <section id="panel" class="panel" tabIndex={-1} aria-label={t("answer")}>
-          <Intake />
-          <Shots />
-          {selected.value && <Panel shot={selected.value} key={selected.value.key} />}
+          <View />
         </section>
       </main>
       <DropEverywhere />
@@ -32,11 +33,40 @@ export function App() {
   );
 }
 
+function View() {
+  const [Shown, setShown] = useState<ComponentType>();
+  useEffect(() => {
+    setShown(undefined);
+    if (view.value === "photos") return;
+    if (view.value === "batch") {
+      void import("./batch/batch").then(({ Batch }) => { setShown(() => Batch); });
+    } else {
+      void import("./gallery/galleries").then(({ Galleries }) => { setShown(() => Galleries); });
+    }
+  }, [view.value]);
+  if (view.value !== "photos") return Shown ? <Shown /> : null;
+  return (
+    <>
+      <Intake />
+      <Shots />
+      {selected.value && <Panel shot={selected.value} key={selected.value.key} />}
+    </>
+  );
+}
+
 function Header() {
   return (
     <header class="top">
       <h1>Geofix</h1>
       <p class="tagline">{t("tagline")}</p>
+      <nav aria-label={t("views")}>
+        {VIEWS.map((name) => (
+          <a href={name === "photos" ? "#" : `#${name}`} key={name}
+            aria-current={view.value === name ? "page" : undefined}>
+            {t(name)}
+          </a>
+        ))}
+      </nav>
       <details class="menu">
         <summary aria-label={t("apiKey")}>
           <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">

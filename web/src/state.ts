@@ -41,6 +41,15 @@ export const keep = signal(true);
 /** A sentence for those who hear the page. */
 export const announced = signal("");
 
+export const VIEWS = ["photos", "batch", "galleries"] as const;
+/** What the panel shows, as the address says behind its #. */
+export const view = signal<(typeof VIEWS)[number]>(viewOf(location.hash));
+addEventListener("hashchange", () => (view.value = viewOf(location.hash)));
+
+function viewOf(hash: string): (typeof VIEWS)[number] {
+  return VIEWS.find((name) => hash === `#${name}`) ?? "photos";
+}
+
 const AT_ONCE = 2;
 const MOST_ATTEMPTS = 4;
 const LONGEST_WAIT_S = 60;

@@ -4,6 +4,8 @@ import { createParser } from "eventsource-parser";
 import { FailureError, failureOf, failureOfResponse } from "./failure";
 import type {
   Answer,
+  Coverage,
+  GalleryDescription,
   GallerySummary,
   Label,
   LatLon,
@@ -22,7 +24,8 @@ export function useKey(text: string): void {
   key = text.trim();
 }
 
-async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+/** One request. Throws a FailureError for whatever is not a success. */
+export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   if (key) headers.set("Authorization", `Bearer ${key}`);
   const response = await fetch(path, { ...init, headers, credentials: "omit" });
@@ -91,6 +94,15 @@ export async function galleries(): Promise<GallerySummary[]> {
   return body.galleries;
 }
 
+export async function described(name: string): Promise<GalleryDescription> {
+  return (await (await ask(`/v1/galleries/${encodeURIComponent(name)}`)).json()) as GalleryDescription;
+}
+
+export async function coverage(name: string): Promise<Coverage> {
+  const path = `/v1/galleries/${encodeURIComponent(name)}/coverage`;
+  return (await (await ask(path)).json()) as Coverage;
+}
+
 /** A neighbour's thumbnail as an address for an image. */
 export async function thumbnail(neighbour: Neighbour): Promise<string> {
   const gallery = encodeURIComponent(neighbour.gallery);
@@ -102,6 +114,7 @@ export async function thumbnail(neighbour: Neighbour): Promise<string> {
 interface StreamEvent {
   event: string;
   data: string;
+  id: string | undefined;
   /** How long to wait before asking again, where the stream said so. */
   retryMs: number | undefined;
 }
@@ -114,7 +127,9 @@ export async function* events(response: Response): AsyncGenerator<StreamEvent> {
     onRetry: (ms) => {
       retryMs = ms;
     },
-    onEvent: ({ event, data }) => arrived.push({ event: event ?? "message", data, retryMs }),
+    onEvent: ({ event, data, id }) => {
+      arrived.push({ event: event ?? "message", data, id, retryMs });
+    },
   });
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

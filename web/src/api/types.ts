@@ -20,6 +20,9 @@ export type Measured = Schemas["Measured"];
 export type PageSettings = Schemas["PageSettings"];
 export type Label = Schemas["Label"];
 export type GallerySummary = Schemas["GallerySummary"];
+export type GalleryDescription = Schemas["GalleryDescription"];
+export type Coverage = Schemas["Coverage"];
+export type Job = Schemas["JobAnswer"];
 export type HeatMap = Schemas["FeatureCollection"];
 
 /** Options of another answer for the same photo, as the service's JSON names them. */

@@ -194,7 +194,7 @@ export class Atlas {
   }
 }
 
-function cssColour(name: string): string {
+export function cssColour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 

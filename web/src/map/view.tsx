@@ -2,7 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-import { selected, selectedKey, settings, shots } from "../state";
+import { selected, selectedKey, settings, shots, view } from "../state";
 import { changed } from "../theme";
 import { t } from "../words/words";
 import { Atlas } from "./atlas";
@@ -20,7 +20,7 @@ export function MapPane() {
     const map = new Atlas(element.current, settings.value, words());
     atlas.value = map;
     const show = () => {
-      const shot = selected.value;
+      const shot = view.value === "photos" ? selected.value : undefined;
       map.show(shot?.answer ?? shot?.shared, words(), shot?.first);
     };
     const stops = [
@@ -30,7 +30,8 @@ export function MapPane() {
         show();
       }),
       effect(() => {
-        const others = shots.value.filter((shot) => shot.key !== selectedKey.value);
+        const taken = view.value === "photos" ? shots.value : [];
+        const others = taken.filter((shot) => shot.key !== selectedKey.value);
         map.pins(
           others.flatMap(({ key, name, answer }) =>
             answer ? [{ key, name, ...answer.position }] : [],
