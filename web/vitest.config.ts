@@ -14,15 +14,15 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
-      {
+      ...["screenshots", "measure"].map((name) => ({
         test: {
-          name: "screenshots",
-          include: ["tests/screenshots.ts"],
+          name,
+          include: [`tests/${name}.ts`],
           globalSetup: "tests/page/service.ts",
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
-      },
+      })),
     ],
   },
 });

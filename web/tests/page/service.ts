@@ -18,9 +18,13 @@ export const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
 const ENOUGH_MS = 120_000;
 
 /** Start a service; resolves to its address. */
-export function start(data: string, more: NodeJS.ProcessEnv = {}): Promise<[ChildProcess, string]> {
+export function start(
+  data: string,
+  more: NodeJS.ProcessEnv = {},
+  ...options: string[]
+): Promise<[ChildProcess, string]> {
   const environment = { ...process.env, PYTHONPATH: ROOT, GEOFIX_DATA_DIR: data, ...more };
-  const service = spawn(PYTHON, ["-m", "geofix.cli.main", "serve", "--port", "0"], {
+  const service = spawn(PYTHON, ["-m", "geofix.cli.main", "serve", "--port", "0", ...options], {
     cwd: data,
     env: environment,
     stdio: ["ignore", "ignore", "pipe"],
@@ -39,7 +43,16 @@ export function start(data: string, more: NodeJS.ProcessEnv = {}): Promise<[Chil
   });
 }
 
-async function fill(address: string, photos: string): Promise<void> {
+/** Stop a service, and wait until it has gone. */
+export async function stop(service: ChildProcess): Promise<void> {
+  if (service.exitCode !== null || service.signalCode !== null) return;
+  const ended = new Promise((done) => service.once("exit", done));
+  service.kill("SIGTERM");
+  await ended;
+}
+
+/** Galleries of pieces of the photos: `default` with all of them, `second` with half. */
+export async function fill(address: string, photos: string): Promise<void> {
   const places = { palace: [39.9999, 116.2755], flower: [52.52, 13.405] } as const;
   for (const [name, [lat, lon]] of Object.entries(places)) {
     for (let at = 0; at < 6; at++) {
@@ -70,9 +83,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("address", address);
   project.provide("photos", folder);
   return async () => {
-    const ended = new Promise((done) => service.once("exit", done));
-    service.kill("SIGTERM");
-    await ended;
+    await stop(service);
     rmSync(folder, { recursive: true, force: true });
   };
 }
