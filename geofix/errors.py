@@ -14,6 +14,7 @@ GeofixError
 │   └── UnencodablePhoto (422)
 ├── Unauthenticated (401, with WWW-Authenticate)
 ├── Forbidden (403)
+│   ├── PhotoRefused (403)
 │   └── PrecisionCapped (403)
 ├── NotFound (404)
 ├── Conflict (409)
@@ -136,9 +137,14 @@ class Forbidden(GeofixError):
     title = "The caller may not do this"
 
 
+class PhotoRefused(Forbidden):
+    slug = "photo-refused"
+    title = "The operator's privacy policy refuses this photo"
+
+
 class PrecisionCapped(Forbidden):
     slug = "precision-capped"
-    title = "The key's precision cap does not allow this"
+    title = "A precision cap does not allow this"
 
 
 class NotFound(GeofixError):

@@ -177,6 +177,24 @@ class Settings(BaseSettings):
     keys_file: Path | None = Field(
         default=None, description="Where API keys are kept; none = keys.json in the data directory."
     )
+    privacy_hook: str = Field(
+        default="",
+        description="Function that sees a photo first and may refuse or coarsen, module:function.",
+    )
+    audit: bool = Field(default=True, description="Keep an audit of who asked what.")
+    audit_days: Annotated[int, Field(ge=0)] = Field(
+        default=90, description="Days for which the audit is kept; 0 = for ever."
+    )
+    audit_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Key of the audit's photo hashes; empty = one made in the data directory.",
+    )
+    cache_s: Annotated[float, Field(ge=0)] = Field(
+        default=3600.0, description="Seconds for which answers are kept for repeats; 0 = none."
+    )
+    cache_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=64 * 1024 * 1024, description="Answers kept in memory for repeats, in bytes."
+    )
     oidc_issuer: str = Field(
         default="", description="Issuer of bearer tokens, https://…; empty = none are accepted."
     )

@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from geofix.engine.locate import Locator
-from geofix.errors import Forbidden, PrecisionCapped, QuotaExceeded, Unauthenticated
+from geofix.errors import Forbidden, PhotoRefused, PrecisionCapped, QuotaExceeded, Unauthenticated
 from geofix.observability.metrics import EngineMetrics
 from geofix.settings import Settings, settings
-from service import problems, running
+from service import problems, running, shared
+from service.audit import Audit
 from service.auth import access
 from service.auth.caller import Scope
 from service.embed.endpoints import router as embed_router
@@ -33,6 +34,7 @@ from service.jobs.endpoints import router as jobs_router
 from service.jobs.lines import Line
 from service.jobs.outputs import router as outputs_router
 from service.limits import JOBS_PATH, BodyLimit
+from service.locate.cache import AnswerCache
 from service.locate.endpoints import router as locate_router
 from service.locate.options import Refinement
 from service.locate.schemas import LocateRequest, Stage
@@ -100,14 +102,17 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.state.answers = AnswersGiven(config)
     running.attach(app, None)
     jobs_running.attach(app, None)
-    access.attach(app, access.Gate(config))
+    app.state.shared = shared.pool(config.redis_url)
+    app.state.cache = AnswerCache(config, app.state.shared)
+    app.state.audit = Audit(config)
+    access.attach(app, access.Gate(config, app.state.shared))
     internal.attach(app, config)
     for router, needed in _ACCESS:
         app.include_router(
             router,
             dependencies=[Depends(needed)],
             responses=problems.responses(
-                Unauthenticated, Forbidden, PrecisionCapped, QuotaExceeded
+                Unauthenticated, Forbidden, PhotoRefused, PrecisionCapped, QuotaExceeded
             ),
         )
     for router in (health_router, page_router, internal.router):
@@ -142,7 +147,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
         running.attach(app, None)
         jobs_running.attach(app, None)
         await locator.close()
-        await access.gate_of(app).close()
+        await shared.close(app.state.shared)
 
 
 def _address(config: Settings) -> str:

@@ -9,7 +9,9 @@ from fastapi import FastAPI, Request
 from geofix.engine.locate import Locator
 from geofix.errors import Unavailable
 from geofix.settings import Settings
+from service.audit import Audit
 from service.feedback.answers import AnswersGiven
+from service.locate.cache import AnswerCache
 
 
 def attach(app: FastAPI, locator: Locator | None) -> None:
@@ -38,3 +40,13 @@ def settings_of(request: Request) -> Settings:
 def answers_of(request: Request) -> AnswersGiven:
     """The answers given lately."""
     return cast("AnswersGiven", request.app.state.answers)
+
+
+def cache_of(request: Request) -> AnswerCache:
+    """The answers kept for repeats."""
+    return cast("AnswerCache", request.app.state.cache)
+
+
+def audit_of(request: Request) -> Audit:
+    """The audit of who asked what."""
+    return cast("Audit", request.app.state.audit)

@@ -22,3 +22,9 @@ def pool(redis_url: str) -> ConnectionPool | None:
         socket_timeout=_PATIENCE_S,
         socket_connect_timeout=_PATIENCE_S,
     )
+
+
+async def close(shared: ConnectionPool | None) -> None:
+    """Close the connections, where there are any."""
+    if shared is not None:
+        await shared.disconnect()

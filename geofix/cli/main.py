@@ -16,6 +16,7 @@ _COMMANDS = {
     "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
     "models": ("geofix.cli.models", "List, export, pull, align and verify models."),
     "keys": ("geofix.cli.keys", "Make and revoke the keys of the service."),
+    "audit": ("geofix.cli.audit", "Export the audit of who asked what."),
     "demo": ("geofix.cli.demo", "Build a gallery of a folder and find altered copies again."),
     "feedback": ("geofix.cli.feedback", "Show and export the truths that users told."),
     "evaluate": ("geofix.cli.evaluate", "Measure answers on labelled photos."),

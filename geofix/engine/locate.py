@@ -21,6 +21,7 @@ from geofix.engine.generators.port import Generator
 from geofix.engine.generators.text import TextGenerator
 from geofix.engine.kept import NEED_PHOTO, Kept, Sight
 from geofix.engine.location_space import LocationSpace
+from geofix.engine.privacy import PrivacyPolicy
 from geofix.engine.retrieval import Opened
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
@@ -30,6 +31,7 @@ from geofix.engine.types import (
     Filter,
     Float32Array,
     Float64Array,
+    GalleryInfo,
     Lane,
     LocateOptions,
     Photo,
@@ -69,6 +71,7 @@ class Locator:
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
         self._settings = settings
         self._watch = watch or Watcher()
+        self._policy = PrivacyPolicy.named(settings.privacy_hook)
         self._kept = Kept(seconds=settings.keep_s, memory_bytes=settings.keep_bytes)
 
     @classmethod
@@ -158,17 +161,22 @@ class Locator:
         when more photos are waiting than can be answered in time.
         """
         clock = Stopwatch(self._watch.stage, observe)
+        cap_km = await self._policy.cap_km(data, options)
         found = await self.find(data, options, clock)
         prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
         for degradation in prediction.degraded:
             self._watch.degraded(degradation)
-        if options.keep:
+        if options.keep and cap_km is None:
             query = found.query
             sight = Sight.of(
                 query.photo, query.embedding, self._chosen(options), found.proposals, prediction
             )
             self._kept.put(prediction.id, options.account, sight)
-        return replace(prediction, timings_ms=clock.total())
+        return replace(prediction, cap_km=cap_km, timings_ms=clock.total())
+
+    async def infos(self, names: Sequence[str]) -> tuple[GalleryInfo, ...]:
+        """The galleries that ``locate`` searches for these names, as they are now."""
+        return (await self._open(names)).infos
 
     async def find(self, data: bytes, options: LocateOptions, clock: Stopwatch) -> Findings:
         """Everything that an answer is concluded from; raises as ``locate`` does."""
@@ -219,8 +227,10 @@ class Locator:
     ) -> Embedding:
         """The encoder's vectors of one photo.
 
-        Raises Overloaded as ``locate`` does, unless the caller was ``admitted`` before.
+        Raises Overloaded as ``locate`` does, unless the caller was ``admitted`` before, and
+        PhotoRefused or PrecisionCapped where the privacy policy lets no vector out.
         """
+        await self._policy.cap_km(data)
         return await self.batcher.put(data, lane, admitted=admitted).embedding()
 
     async def embed_location(self, latlon: Float64Array) -> Float32Array:

@@ -417,6 +417,8 @@ class Prediction:
     """Generations that were no candidate, by reason."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     """Names this answer, to refine it or to say what was true; not to be guessed."""
+    cap_km: float | None = None
+    """The operator's privacy policy lets nothing finer be told of this photo; None = anything."""
     rule: Rule = Rule.GEOFIX
     """How the position was chosen. The radii and probabilities are the posterior's around it;
     they are calibrated for ``geofix`` alone."""

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from redis.asyncio import ConnectionPool
 
 from geofix.errors import Forbidden, InvalidOption, PrecisionCapped, Unauthenticated
 from geofix.settings import Settings
-from service import shared
 from service.auth.addresses import is_loopback
 from service.auth.caller import LOCAL, Caller, Scope
 from service.auth.keys import PREFIX, KeyRing
@@ -61,18 +61,12 @@ def check_exposure(config: Settings) -> None:
 class Gate:
     """Recognises callers, by the settings of one service."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, shared: ConnectionPool | None) -> None:
         self._open = config.auth == "off"
         self._local = config.auth == "auto" and is_loopback(config.host)
         self._keys = key_ring(config)
         self._issuer = Issuer(config) if config.oidc_issuer else None
-        self._shared = shared.pool(config.redis_url)
-        self._quotas = Quotas(self._shared)
-
-    async def close(self) -> None:
-        """Close the connections to Redis."""
-        if self._shared is not None:
-            await self._shared.disconnect()
+        self._quotas = Quotas(shared)
 
     async def spend(self, request: Request, caller: Caller, cost: int) -> None:
         """Count ``cost`` requests of the caller and tell them how they stand.

@@ -37,7 +37,7 @@ from service.galleries.schemas import (
 )
 from service.problems import responses
 from service.refusals import refusal
-from service.running import locator_of, settings_of
+from service.running import cache_of, locator_of, settings_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
@@ -151,6 +151,7 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
     by_default = settings_of(request).thumbnails
     ingest = Ingest(gallery, name, encoder, locations, thumbnails=by_default)
     outcome = (await ingest.take([offer]))[0]
+    await cache_of(request).forget()
     if outcome.error is not None:
         raise outcome.error
     locator.space.keep_up([await gallery.info()])
@@ -190,7 +191,9 @@ async def show_photo(request: Request, name: str, photo_id: UUID) -> Response:
 async def remove_photo(request: Request, name: str, photo_id: UUID) -> None:
     """Once answered, no search returns it."""
     gallery = await locator_of(request).galleries.open(name)
-    if not await gallery.delete([str(photo_id)]):
+    removed = await gallery.delete([str(photo_id)])
+    await cache_of(request).forget()
+    if not removed:
         raise NotFound(f"There is no photo {photo_id} in gallery {name!r}.")
 
 
@@ -206,7 +209,9 @@ async def remove_photos_of(
     """Once answered, no search returns one of them."""
     gallery = await locator_of(request).galleries.open(name)
     ids = await gallery.ids_by("contributor", [contributor])
-    return Removed(removed=await gallery.delete(list(ids)))
+    removed = await gallery.delete(list(ids))
+    await cache_of(request).forget()
+    return Removed(removed=removed)
 
 
 def _fields(form: uploads.Form) -> PhotoFields:

@@ -11,7 +11,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from geofix.engine.locate import Locator
-from geofix.engine.types import Lane, LocateOptions, Prediction, StageEvent
+from geofix.engine.types import Lane, LocateOptions, StageEvent
 from geofix.errors import (
     EmptyPhoto,
     GeofixError,
@@ -28,6 +28,7 @@ from geofix.errors import (
 from service import precision, uploads
 from service.auth.access import caller_of
 from service.disconnect import unless_disconnected
+from service.locate.answering import located, told
 from service.locate.options import (
     Options,
     Refinement,
@@ -36,7 +37,7 @@ from service.locate.options import (
 )
 from service.locate.schemas import Answer, LocateRequest, Stage
 from service.problems import Problem, problem_of, responses, unexpected
-from service.running import answers_of, locator_of, settings_of
+from service.running import locator_of, settings_of
 
 router = APIRouter(prefix="/v1", tags=["locate"])
 
@@ -100,9 +101,9 @@ async def locate(request: Request) -> Response:
     asked = _asked(request, options)
     if EVENT_STREAM in request.headers.get("accept", ""):
         await locator.check(asked)
-        return EventSourceResponse(_stages(request, locator, data, asked), ping=15)
-    prediction = await unless_disconnected(request, locator.locate(data, asked))
-    return Response(await _given(request, prediction), media_type=uploads.JSON)
+        return EventSourceResponse(_stages(request, locator, data, options), ping=15)
+    answer = await located(request, locator, data, asked)
+    return Response(await told(request, answer, options, "locate"), media_type=uploads.JSON)
 
 
 @router.post(
@@ -133,9 +134,10 @@ async def refine(request: Request, answer_id: str) -> Response:
     to tell the truth about; refine the first one again.
     """
     locator = locator_of(request)
-    asked = _asked(request, await _refinement(request))
+    options = await _refinement(request)
+    asked = _asked(request, options)
     prediction = await unless_disconnected(request, locator.refine(answer_id, asked))
-    return Response(await _given(request, prediction), media_type=uploads.JSON)
+    return Response(await told(request, prediction, options, "refine"), media_type=uploads.JSON)
 
 
 def _asked(request: Request, options: Refinement) -> LocateOptions:
@@ -172,17 +174,19 @@ async def _understand(request: Request) -> tuple[bytes, Options]:
 
 
 async def _stages(
-    request: Request, locator: Locator, data: bytes, options: LocateOptions
+    request: Request, locator: Locator, data: bytes, options: Options
 ) -> AsyncIterator[ServerSentEvent]:
     """The stages as they finish, then the answer or the problem; stops the work when closed."""
+    asked = _asked(request, options)
+    cap_km = caller_of(request).cap_km
     finished: asyncio.Queue[StageEvent | None] = asyncio.Queue()
-    work = asyncio.create_task(locator.locate(data, options, finished.put_nowait))
+    work = asyncio.create_task(locator.locate(data, asked, finished.put_nowait))
     work.add_done_callback(lambda _: finished.put_nowait(None))
     try:
         while (event := await finished.get()) is not None:
-            stage = precision.hushed(Stage.of(event), caller_of(request).cap_km)
+            stage = precision.hushed(Stage.of(event), cap_km)
             yield ServerSentEvent(event="stage", data=stage.model_dump_json())
-        text = await _given(request, await work)
+        text = await told(request, await work, options, "locate")
         yield ServerSentEvent(event="answer", data=text)
     except GeofixError as error:
         wait_s = error.retry_after_s if isinstance(error, Unavailable) else None
@@ -191,16 +195,6 @@ async def _stages(
         yield _problem(unexpected(error, request))
     finally:
         work.cancel()
-
-
-async def _given(request: Request, prediction: Prediction) -> str:
-    """The answer as this caller may know it, and remembered for whoever knows better."""
-    caller = caller_of(request)
-    whole = await asyncio.to_thread(Answer.of, prediction)
-    answer = await asyncio.to_thread(precision.coarsened, whole, caller.cap_km)
-    if not caller.no_store:
-        answers_of(request).remember(answer, caller.account)
-    return await asyncio.to_thread(answer.model_dump_json)
 
 
 def _problem(problem: Problem, wait_s: int | None = None) -> ServerSentEvent:

@@ -13,6 +13,7 @@ from geofix.errors import GeofixError, Unavailable
 from geofix.remote.engine import Fault, Located, Reference
 from service.locate.options import from_strings
 from service.locate.schemas import Answer
+from service.precision import coarsened
 
 Reader = Callable[[Reference], Awaitable[bytes]]
 """Reads the photo that a reference names. Raises a GeofixError where it cannot."""
@@ -91,4 +92,4 @@ class LocalEngine:
 
 
 def _json(prediction: Prediction) -> str:
-    return Answer.of(prediction).model_dump_json()
+    return coarsened(Answer.of(prediction), prediction.cap_km).model_dump_json()

