@@ -58,7 +58,7 @@ class Running:
 
 @asynccontextmanager
 async def serving(data_dir: Path) -> AsyncIterator[Running]:
-    app = create_app(Settings(data_dir=data_dir, batch_size=4, search_budget_s=SEARCH_S))
+    app = create_app(Settings(data_dir=data_dir, batch_size=4, search_budget_s=SEARCH_S, cache_s=0))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
