@@ -34,6 +34,7 @@ def configured(lmm: Scripted, data: Path) -> dict[str, str]:
     """Settings of a service that may ask ``lmm``."""
     return {
         "GEOFIX_DATA_DIR": str(data),
+        "GEOFIX_CACHE_S": "0",
         "GEOFIX_LMM_BASE_URL": lmm.url,
         "GEOFIX_LMM_API_KEY": KEY,
         "GEOFIX_LMM_MODEL": "tested",
