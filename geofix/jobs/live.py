@@ -95,6 +95,13 @@ class Live:
             raise QuotaExceeded(_QUOTAS[str(word)])
         return word == "ok"
 
+    async def check_running(self, owner: str, quota: Quota) -> None:
+        """Raise QuotaExceeded for an owner with as many unfinished jobs as they may have."""
+        with answering():
+            running = await self._redis.hlen(f"{_owner(owner)}:running")
+        if running >= quota.running:
+            raise QuotaExceeded(_QUOTAS["running"])
+
     async def fields(self, job_id: str) -> tuple[dict[str, str], int]:
         """A job's fields (none: it is not here) and how many chunks are not done."""
         with answering():

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from geofix.jobs.objects import Objects
 from geofix.jobs.types import Item, Source
 
-PACK_BYTES = 32 * 2**20
+PACK_BYTES = 16 * 2**20
 """A chunk is closed when its photos together are at least this large."""
 
 _ITEMS = TypeAdapter(tuple[Item, ...])

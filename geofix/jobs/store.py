@@ -67,9 +67,20 @@ class JobStore:
                 return await self.get(manifest.id)
             await self.live.install(snapshot(manifest, Findings()), quota=self.quota)
         except BaseException:
-            await self.records.remove(manifest)
+            await self._take_back(manifest)
             raise
         return await self.get(manifest.id)
+
+    async def check_quota(self, owner: str) -> None:
+        """Raise QuotaExceeded for a key that may start no job now; ``accept`` has the last word."""
+        await self.live.check_running(owner, self.quota)
+
+    async def _take_back(self, manifest: Manifest) -> None:
+        """Remove a job that was not acknowledged, unless another request's stands under its id."""
+        standing = await self.records.manifest(manifest.id)
+        if standing is None or standing.inputs == manifest.inputs:
+            await self.records.remove(manifest)
+            await self.live.drop(manifest.id, manifest.owner)
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
         """The job as it stands; rebuilt where Redis has lost it.

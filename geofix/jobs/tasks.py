@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Protocol
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
+from geofix.errors import Unavailable
 from geofix.jobs.types import Priority, Task
 
 LOCATE_CHUNK = "geofix.locate_chunk"
@@ -29,16 +32,17 @@ BATCH_QUEUES = tuple(
     f"{BATCH_QUEUE}\x06\x16{step}" if step else BATCH_QUEUE for step in (0, 3, 6, 9)
 )
 """The lists in which the Redis transport keeps the queue's messages, one a priority."""
+_RETRY = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}
 
 
 class TaskSender(Protocol):
     """Hands tasks to the workers."""
 
     async def chunk(self, task: Task) -> None:
-        """Ask for one chunk to be worked on. Raises OSError when the broker is not reached."""
+        """Ask for one chunk to be worked on. Raises Unavailable when the broker is not reached."""
 
     async def webhook(self, job_id: str) -> None:
-        """Ask for the call that tells of a job's end."""
+        """Ask for the call that tells of a job's end. Raises Unavailable."""
 
 
 class CelerySender:
@@ -46,7 +50,10 @@ class CelerySender:
 
     def __init__(self, redis_url: str) -> None:
         self._app = Celery("geofix-sender", broker=redis_url, set_as_current=False)
-        self._app.conf.task_ignore_result = True
+        self._app.conf.update(
+            task_ignore_result=True,
+            broker_transport_options={"socket_connect_timeout": 5, "socket_timeout": 10},
+        )
 
     async def chunk(self, task: Task) -> None:
         """Ask for one chunk to be worked on."""
@@ -59,6 +66,8 @@ class CelerySender:
         await self._send(WEBHOOK, (job_id,), CONTROL_QUEUE, 0)
 
     async def _send(self, name: str, args: tuple[object, ...], queue: str, priority: int) -> None:
-        await asyncio.to_thread(
-            self._app.send_task, name, args=args, queue=queue, priority=priority, retry=False
-        )
+        send = partial(self._app.send_task, name, args=args, queue=queue, priority=priority)
+        try:
+            await asyncio.to_thread(send, retry_policy=_RETRY)
+        except (OperationalError, OSError) as error:
+            raise Unavailable("The broker of tasks does not answer.") from error

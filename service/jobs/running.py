@@ -30,8 +30,8 @@ class Jobs:
         try:
             for task in await self.store.next_tasks(job_id):
                 await self.sender.chunk(task)
-        except (OSError, Unavailable) as error:
-            log.warning("job %s was accepted; the sweep will start it: %s", job_id, type(error))
+        except Unavailable as error:
+            log.warning("job %s was accepted; the sweep will start it: %s", job_id, error)
 
 
 def attach(app: FastAPI, jobs: Jobs | None) -> None:

@@ -60,6 +60,7 @@ async def _upload(request: Request, store: JobStore, job_id: str, record: str) -
     config = settings_of(request)
     query = request.query_params.multi_items()
     await _check(request, asked(query), config)
+    await store.check_quota(caller_of(request).account)
     folder = f"inputs-{secrets.token_hex(4)}"
     packer = Packer(store.records.objects, f"jobs/{job_id}/{folder}", config.job_chunk_items)
     try:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -324,6 +325,35 @@ def test_quotas_hold_for_a_key_and_for_two_requests_at_once(
 
     play(scene)
     assert len([*(tmp_path / "objects" / "jobs").iterdir()]) == 4
+
+
+def test_of_two_uploads_under_one_id_the_first_stands(
+    play: Playing, submit: Submitting, redis: Redis
+) -> None:
+    async def scene(store: JobStore) -> None:
+        first = await submit(store, 2, owner="ann")
+        redis.flushall()
+        manifest = replace(first.manifest, items=5, inputs="inputs-other")
+        again = await store.accept(manifest)
+        assert again.manifest == first.manifest
+        assert (await store.get(first.id)).counts.total == 2
+
+    play(scene)
+
+
+def test_a_job_that_was_not_acknowledged_is_taken_back(play: Playing, submit: Submitting) -> None:
+    async def scene(store: JobStore) -> None:
+        job_id = new_job_id()
+        for _ in range(3):
+            await submit(store, 1, owner="ann")
+        with pytest.raises(QuotaExceeded):
+            await store.check_quota("ann")
+        with pytest.raises(QuotaExceeded):
+            await submit(store, 1, owner="ann", job_id=job_id)
+        with pytest.raises(NotFound):
+            await store.get(job_id)
+
+    play(scene)
 
 
 def test_a_page_of_jobs_is_followed_by_the_next(play: Playing, submit: Submitting) -> None:

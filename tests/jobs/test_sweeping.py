@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import socket
 import time
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,7 @@ from typing import cast
 import pytest
 from redis import Redis
 
-from geofix.errors import NotFound
+from geofix.errors import NotFound, Unavailable
 from geofix.jobs.chunks import Chunks
 from geofix.jobs.idempotency import job_id_of
 from geofix.jobs.store import JobStore, new_job_id
@@ -92,6 +93,13 @@ def test_priorities_go_to_lists_of_their_own(play: Playing, redis: Redis) -> Non
 
     play(scene)
     assert [redis.llen(queue) for queue in BATCH_QUEUES] == [1, 1, 1, 0]
+
+
+def test_a_broker_that_is_gone_is_said_to_be() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(Unavailable):
+        asyncio.run(CelerySender(f"redis://127.0.0.1:{port}/0").webhook("j"))
 
 
 def test_a_sweep_brings_back_what_redis_has_lost(
