@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 
@@ -11,6 +10,7 @@ import click
 import uvicorn
 
 from geofix.errors import InvalidOption
+from geofix.observability import discretion
 from geofix.settings import Settings, settings
 from service.app import create_app, engine
 from service.auth.access import check_exposure
@@ -94,7 +94,7 @@ def _let_signals_end_the_server_only() -> None:
 
 
 async def _run(config: Settings, listener: socket.socket) -> None:
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # warns of what callers send
+    discretion.keep()
     app = create_app(config)
     server = uvicorn.Server(
         uvicorn.Config(
