@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.chaos.jobs import Jobs, Photo
@@ -65,6 +65,10 @@ class Report:
     def in_time(self) -> bool:
         """It ended within 60 s of the last fault and the work that was left then."""
         return self.after_last_fault_s <= 60.0 + self.work_left_s
+
+    def document(self) -> dict[str, object]:
+        """As JSON."""
+        return {**asdict(self), "whole": self.whole, "in_time": self.in_time}
 
 
 class _Faults:

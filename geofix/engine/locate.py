@@ -10,6 +10,7 @@ from dataclasses import replace
 from geofix.engine import background, image, retrieval
 from geofix.engine.batching import Batcher, Passing
 from geofix.engine.conclude import Findings, conclude
+from geofix.engine.courtesy import Courtesy
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
@@ -72,6 +73,7 @@ class Locator:
         self._settings = settings
         self._watch = watch or Watcher()
         self._policy = PrivacyPolicy.named(settings.privacy_hook)
+        self._courtesy = Courtesy()
         self._kept = Kept(seconds=settings.keep_s, memory_bytes=settings.keep_bytes)
 
     @classmethod
@@ -162,8 +164,10 @@ class Locator:
         """
         clock = Stopwatch(self._watch.stage, observe)
         cap_km = await self._policy.cap_km(data, options)
-        found = await self.find(data, options, clock)
-        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+        with self._courtesy.present(options.lane):
+            found = await self.find(data, options, clock)
+            await self._courtesy.step_aside(options.lane)
+            prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
         for degradation in prediction.degraded:
             self._watch.degraded(degradation)
         if options.keep and cap_km is None:
@@ -180,6 +184,7 @@ class Locator:
 
     async def find(self, data: bytes, options: LocateOptions, clock: Stopwatch) -> Findings:
         """Everything that an answer is concluded from; raises as ``locate`` does."""
+        await self._courtesy.step_aside(options.lane)
         deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
         generators = self._chosen(options)
         passing = self.batcher.put(data, options.lane)
@@ -190,6 +195,7 @@ class Locator:
         )
         query = replace(found.query, photo=readable, deadline=deadline)
         found = replace(found, query=query)
+        await self._courtesy.step_aside(options.lane)
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
         found = found.joined(*await propose_all(local, query, clock))
         if self._lmm is not None and self._lmm in generators:

@@ -1,0 +1,1 @@
+"""The runs of ``benchmarks.jobs`` that break nothing."""

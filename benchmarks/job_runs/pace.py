@@ -1,0 +1,139 @@
+"""A job's throughput beside the engine's own, and what single requests notice of it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from benchmarks.chaos.jobs import Jobs, Photo
+from benchmarks.chaos.site import Site
+from geofix.engine.locate import Locator
+from geofix.engine.types import Lane, LocateOptions
+from geofix.settings import Settings
+from service.jobs.schemas import JobAnswer
+
+OPTIONS = {"generators": "attributes", "heatmap": "false"}
+LIMIT_S = 3600.0
+_AT_ONCE = 16
+"""Photos the engine is given at once, as by two workers with eight each."""
+_SHARE = 8
+"""The engine's own throughput is measured on an eighth of the photos, before and after the job."""
+_PAUSE_S = 0.05
+_FEWEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Photos a second, and the latency of a person's request."""
+
+    photos: int
+    complete: bool
+    """Every photo has one answer, in order."""
+    engine_per_s: float
+    job_per_s: float
+    ratio: float
+    """Of the job's throughput to the engine's own."""
+    idle_p50_ms: float
+    idle_p95_ms: float
+    busy_p50_ms: float
+    busy_p95_ms: float
+    """While a job runs."""
+    p95_ratio: float
+    requests: int
+    """Single requests while the job ran."""
+
+    def document(self) -> dict[str, object]:
+        """As JSON."""
+        return asdict(self)
+
+
+def seconds(job: JobAnswer) -> float:
+    """From its acknowledgement to its end."""
+    return (job.timestamps[job.state] - job.created_at).total_seconds()
+
+
+def run(site: Site, photos: Sequence[Photo]) -> Report:
+    """The engine alone, the job, the engine alone; then single requests without and with a job."""
+    share = [data for _, data in photos[: max(32, len(photos) // _SHARE)]]
+    with Jobs(site.address) as jobs:
+        jobs.wait(jobs.submit(photos[:32], OPTIONS), LIMIT_S)  # whatever is done but once
+        before = _engine_s(share)
+        end = jobs.wait(job := jobs.submit(photos, OPTIONS), LIMIT_S)
+        after = _engine_s(share)
+        answered = [result["custom_id"] for result in jobs.results(job)]
+        idle = _latencies_ms(site.address, photos[0][1], lambda n: n < _FEWEST)
+        busy_with = jobs.submit(photos[: max(64, len(photos) // 4)], OPTIONS)
+        ended = threading.Event()
+
+        def wait() -> None:
+            with Jobs(site.address) as others:
+                others.wait(busy_with, LIMIT_S)
+            ended.set()
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        busy = _latencies_ms(site.address, photos[0][1], lambda _: not ended.is_set())
+        waiting.join()
+    engine_per_s = 2.0 * len(share) / (before + after)
+    job_per_s = len(photos) / seconds(end)
+    idle_p50, idle_p95 = (float(np.percentile(idle, p)) for p in (50, 95))
+    busy_p50, busy_p95 = (float(np.percentile(busy, p)) for p in (50, 95))
+    return Report(
+        photos=len(photos),
+        complete=answered == [name for name, _ in photos],
+        engine_per_s=engine_per_s,
+        job_per_s=job_per_s,
+        ratio=job_per_s / engine_per_s,
+        idle_p50_ms=idle_p50,
+        idle_p95_ms=idle_p95,
+        busy_p50_ms=busy_p50,
+        busy_p95_ms=busy_p95,
+        p95_ratio=busy_p95 / idle_p95,
+        requests=len(busy),
+    )
+
+
+def _engine_s(photos: Sequence[bytes]) -> float:
+    """How long the engine takes for photos in memory, on the batch lane, in this process."""
+
+    async def locate_all() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            locator = await Locator.open(Settings(data_dir=Path(folder)), role="service")
+            try:
+                options = LocateOptions(generators=("attributes",), heatmap=False, lane=Lane.BATCH)
+                turns = asyncio.Semaphore(_AT_ONCE)
+
+                async def locate(data: bytes) -> None:
+                    async with turns:
+                        await locator.locate(data, options)
+
+                await asyncio.gather(*(locate(data) for data in photos[:_AT_ONCE]))
+                started = time.perf_counter()
+                await asyncio.gather(*(locate(data) for data in photos))
+                return time.perf_counter() - started
+            finally:
+                await locator.close()
+
+    return asyncio.run(locate_all())
+
+
+def _latencies_ms(address: str, data: bytes, go_on: Callable[[int], bool]) -> list[float]:
+    """Of requests one after the other, each from its first byte to the whole answer."""
+    found: list[float] = []
+    with httpx.Client(base_url=address, timeout=60.0) as client:
+        while go_on(len(found)):
+            started = time.perf_counter()
+            client.post(
+                "/v1/locate", params=OPTIONS, content=data, headers={"Content-Type": "image/jpeg"}
+            ).raise_for_status()
+            found.append((time.perf_counter() - started) * 1e3)
+            time.sleep(_PAUSE_S)
+    return found

@@ -1,0 +1,72 @@
+"""What a batch job costs, and what it survives: ``python -m benchmarks.jobs [--quick]``.
+
+Three runs on ``geofix serve --all``, each in a data directory of its own:
+
+pace     a job beside the engine's own batch throughput (the same photos from memory, turn about
+         with the job), and the latency of single requests while nothing and while a job runs
+poison   a tenth of the photos cannot be read, in twenty ways: the others keep their pace
+chaos    with ``--chaos``: parts are killed at moments drawn by ``--seed``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.chaos import trial
+from benchmarks.chaos.jobs import Photo
+from benchmarks.chaos.site import Site
+from benchmarks.job_runs import pace, poison
+from benchmarks.load.photos import photo
+
+_MEGAPIXELS_12 = (4000, 3000)
+_QUICK = (1600, 1200)
+
+
+def photos(count: int, size: tuple[int, int]) -> list[Photo]:
+    """So many JPEGs, none like another byte for byte; a dozen different pictures."""
+    pictures = [photo(size, seed) for seed in range(min(count, 12))]
+    return [
+        (f"{number:05}.jpg", pictures[number % len(pictures)] + b"%d" % number)
+        for number in range(count)
+    ]
+
+
+def _runs(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, object]]]:
+    size = _QUICK if given.quick else _MEGAPIXELS_12
+    if given.chaos:
+        report = trial.run(photos(given.photos or (96 if given.quick else 500), size), given.seed)
+        yield "chaos", report.document()
+        return
+    with tempfile.TemporaryDirectory() as folder, Site(Path(folder)) as site:
+        count = given.photos or (160 if given.quick else 2000)
+        yield "pace", pace.run(site, photos(count, size)).document()
+        yield "poison", poison.run(site, photos(count // 2, size)).document()
+
+
+def main() -> None:
+    """Run and print; write the figures where ``--json`` says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="few photos of 2 MP, under a minute")
+    parser.add_argument("--chaos", action="store_true", help="kill parts of the site")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments of --chaos")
+    parser.add_argument("--photos", type=int, help="how many, in place of 2000 (chaos: 500)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
+    given = parser.parse_args()
+    figures = {}
+    for name, document in _runs(given):
+        figures[name] = document
+        print(f"{name}:")
+        for key, value in document.items():
+            print(f"  {key}: {value:.3f}" if isinstance(value, float) else f"  {key}: {value}")
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
