@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections.abc import Callable
 
 import click
 import uvicorn
@@ -68,7 +69,8 @@ def serve(
             check_exposure(bound)
         except InvalidOption as error:
             raise click.UsageError(str(error)) from error
-        asyncio.run(_run(bound, listener))
+        with asyncio.Runner(loop_factory=_loop()) as runner:
+            runner.run(_run(bound, listener))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -85,6 +87,15 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host} port {port}: {error.strerror}. Choose another --port."
         ) from error
     return listener
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it can be had: not on Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _let_signals_end_the_server_only() -> None:

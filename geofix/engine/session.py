@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from geofix.engine.models import ModelCard
 from geofix.engine.types import Float32Array
@@ -32,6 +33,9 @@ _PROVIDERS = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 _CUDA_RUNTIMES = ("libcudart.so.13", "libcudart.so.12")
+
+LARGEST_BATCH = 64
+"""Photos in one run, where nobody has fixed another number."""
 
 Options = dict[str, str]
 
@@ -107,7 +111,7 @@ class Session:
         options.add_session_config_entry("session.dynamic_block_base", "4")
         try:
             graph = _half_precision(card.path) if fp16 and where.kind == "cuda" else card.path
-            opened = ort.InferenceSession(graph, options, providers=_providers(where, fp16))
+            opened = ort.InferenceSession(graph, options, providers=_providers(card, where, fp16))
         except Exception as error:  # ONNX Runtime's own exceptions share no base
             raise ModelUnavailable(
                 f"Model {card.name!r} is no graph that this ONNX Runtime can open. "
@@ -185,7 +189,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _providers(device: Device, fp16: bool) -> list[tuple[str, Options]]:
+def _providers(card: ModelCard, device: Device, fp16: bool) -> list[tuple[str, Options]]:
     ort = _onnxruntime()
     if device.is_gpu:
         ort.preload_dlls()  # CUDA and cuDNN as pip installs them
@@ -193,11 +197,26 @@ def _providers(device: Device, fp16: bool) -> list[tuple[str, Options]]:
         "TensorrtExecutionProvider": {
             "device_id": str(device.index),
             "trt_fp16_enable": str(int(fp16)),
+            "trt_engine_cache_enable": "1",  # building an engine takes minutes
+            "trt_engine_cache_path": str(user_cache_path("geofix") / "tensorrt"),
+            **_profile(card),
         },
         "CUDAExecutionProvider": {"device_id": str(device.index)},
     }
     available = ort.get_available_providers()
     return [(name, options.get(name, {})) for name in _PROVIDERS[device.kind] if name in available]
+
+
+def _profile(card: ModelCard) -> Options:
+    """The batches TensorRT builds its engine for, so that a new size is no new engine."""
+    if card.preprocessing is None:
+        return {}
+    height, width = card.preprocessing.crop
+    name = card.input.split()[0]
+    return {
+        f"trt_profile_{which}_shapes": f"{name}:{size}x3x{height}x{width}"
+        for which, size in (("min", 1), ("opt", 8), ("max", LARGEST_BATCH))
+    }
 
 
 def _half_precision(path: Path) -> bytes:

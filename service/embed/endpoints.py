@@ -18,8 +18,10 @@ from geofix.errors import (
     InvalidCoordinate,
     InvalidOption,
     InvalidRequest,
+    Overloaded,
     PhotoTooLarge,
     Unavailable,
+    UnencodablePhoto,
     UnreadablePhoto,
     UnsupportedContentType,
     UnsupportedFormat,
@@ -61,7 +63,9 @@ _BINARY = {"type": "string", "format": "binary"}
         UnsupportedContentType,
         InvalidOption,
         UnreadablePhoto,
+        UnencodablePhoto,
         Unavailable,
+        Overloaded,
     ),
     openapi_extra={
         "requestBody": {

@@ -19,8 +19,10 @@ from geofix.errors import (
     InvalidOption,
     InvalidRequest,
     NotFound,
+    Overloaded,
     PhotoTooLarge,
     Unavailable,
+    UnencodablePhoto,
     UnreadablePhoto,
     UnsupportedContentType,
     UnsupportedFormat,
@@ -53,7 +55,9 @@ _FAILURES = (
     InvalidOption,
     InvalidCoordinate,
     UnreadablePhoto,
+    UnencodablePhoto,
     Unavailable,
+    Overloaded,
 )
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = {

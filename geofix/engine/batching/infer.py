@@ -12,12 +12,12 @@ from contextlib import suppress
 from geofix.engine import image
 from geofix.engine.batching.queue import Pace, Passing, PhotoQueue
 from geofix.engine.encoder import Encoder, reference_picture
+from geofix.engine.session import LARGEST_BATCH
 from geofix.engine.types import Embedding, Float32Array
 from geofix.errors import GeofixError, InvalidPhoto, ModelUnavailable, UnencodablePhoto
 
 log = logging.getLogger(__name__)
 
-LARGEST_BATCH = 64
 LONGEST_RUN_S = 0.25
 """Somebody who comes alone waits for the run before: longer ones are not worth it."""
 _ROUNDS = 3
