@@ -58,10 +58,11 @@ async def work_chunk(
     else:
         if end is _End.DONE:
             await _write(chunks, claim, photos)
-        elif end is _End.CUT_SHORT:
-            for outcome in photos.finished():
-                await chunks.keep(claim, outcome)
-            await chunks.release(claim)
+        else:
+            if end is _End.CUT_SHORT:
+                for outcome in photos.finished():
+                    await chunks.keep(claim, outcome)
+            await chunks.release(claim)  # the last to let go of a cancelled job ends it
     await _send_next(bench, job_id)
 
 

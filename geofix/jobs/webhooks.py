@@ -45,8 +45,8 @@ async def secret_of(store: JobStore, owner: str) -> str:
 async def deliver(store: JobStore, job_id: str) -> bool:
     """Make one attempt at a job's call; True when it need not be tried again.
 
-    After a failure the next attempt is due when as much time again has passed since the job's
-    end, 5 s to an hour; ``sweep`` starts it. It is given up after a day.
+    After a failure the next attempt is due when half as much time again has passed since the
+    job's end, 5 s to an hour; ``sweep`` starts it. It is given up after a day.
     """
     try:
         job = await store.get(job_id)
@@ -61,7 +61,7 @@ async def deliver(store: JobStore, job_id: str) -> bool:
     if outcome == "gone" or (outcome != "delivered" and waited > GIVEN_UP_AFTER_S):
         log.warning("job %s: the webhook was given up: %s", job_id, outcome)
     elif outcome != "delivered":
-        delay = min(max(waited, FIRST_DELAY_S), LONGEST_DELAY_S)
+        delay = min(max(waited / 2, FIRST_DELAY_S), LONGEST_DELAY_S)
         delay *= random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
         await store.agenda.schedule(Due.WEBHOOK, job_id, time.time() + delay)
         return False
