@@ -14,12 +14,13 @@ const FIRST_FEW = 6;
 
 export function Evidence({ answer, stages }: { answer: Answer; stages: readonly Stage[] }) {
   const { text, attributes } = answer.evidence;
+  const wasRead = "text" in answer.timings_ms && !answer.degraded.some(({ channel }) => channel === "text");
   return (
     <section class="card evidence">
       <h3>{t("evidence")}</h3>
       <Neighbours answer={answer} />
-      <h4>{t("textClues")}</h4>
-      {text.length === 0 && <p class="soft">{t("noText")}</p>}
+      {(text.length > 0 || wasRead) && <h4>{t("textClues")}</h4>}
+      {text.length === 0 && wasRead && <p class="soft">{t("noText")}</p>}
       <ul class="clues">
         {text.map((clue, at) => (
           <Clue clue={clue} at={at} key={at} />

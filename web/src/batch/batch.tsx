@@ -54,7 +54,9 @@ export function Batch() {
               event.currentTarget.value = "";
             }} />
         </div>
-        {failure && <p class="note" role="alert">{sentence(failure)}</p>}
+        {failure && (
+          <p class="note" role="alert">{takesNone(failure) ? t("batchNone") : sentence(failure)}</p>
+        )}
         {failure?.kind === "unauthenticated" && <KeyField />}
         {known.length > 0 && (
           <label>
@@ -78,6 +80,11 @@ export function Batch() {
       }} />}
     </>
   );
+}
+
+/** A service without jobs says that it will have none for long; a busy one comes back soon. */
+function takesNone({ kind, retryAfterS = 0 }: Failure): boolean {
+  return kind === "unavailable" && retryAfterS >= 600;
 }
 
 function JobView({ first, onGone }: { first: Job; onGone: () => void }) {

@@ -9,6 +9,7 @@ import {
   map as leafletMap,
   marker,
   polygon,
+  polyline,
   tileLayer,
   type FeatureGroup,
   type Layer,
@@ -18,7 +19,7 @@ import {
 
 import type { Answer, LatLon, PageSettings, Summary } from "../api/types";
 import { Basemap } from "./basemap";
-import { circle, near, type Ring } from "./geodesy";
+import { circle, circleLine, near, type Ring } from "./geodesy";
 import { Labels } from "./labels";
 
 /** What stands on the map besides the answer. */
@@ -98,8 +99,8 @@ export class Atlas {
     if (!answer) return;
     const at = answer.position;
     this.#heat(answer);
-    this.#region(at, answer.radius_90_km, "region-90", [6, 5]);
-    this.#region(at, answer.radius_50_km, "region-50");
+    this.#region(at, answer.radius_90_km, [6, 5]);
+    this.#region(at, answer.radius_50_km);
     if (before && before !== answer) {
       const { lat, lon } = before.position;
       circleMarker([lat, near(lon, at.lon)], { radius: 7, ...stroke("--muted"), fill: false })
@@ -162,16 +163,18 @@ export class Atlas {
     }
   }
 
-  #region(at: LatLon, km: number, className: string, dash: number[] = []): void {
+  /** A circle: filled and outlined; on every copy of the world where it is wider than one. */
+  #region(at: LatLon, km: number, dash: number[] = []): void {
     if (km <= 0) return;
-    polygon(circle(at, km), {
-      ...stroke("--answer"),
-      className,
-      weight: 1.5,
-      dashArray: dash,
-      fillOpacity: 0.06,
-      interactive: false,
-    }).addTo(this.#answer);
+    const rings = circle(at, km);
+    const { line, closed } = circleLine(at, km);
+    const look = { ...stroke("--answer"), weight: 1.5, dashArray: dash, interactive: false };
+    for (const turn of closed && rings.length === 1 ? [0] : [-360, 0, 360]) {
+      const turned = (ring: Ring) => ring.map(([lat, lon]): [number, number] => [lat, lon + turn]);
+      polygon(rings.map(turned), { ...look, stroke: false, fillOpacity: 0.07 }).addTo(this.#answer);
+      const outline = turned(closed && line[0] ? [...line, line[0]] : line);
+      polyline(outline, { ...look, fill: false }).addTo(this.#answer);
+    }
   }
 
   #heat(answer: Shown): void {

@@ -34,15 +34,30 @@ export function circle(centre: LatLon, km: number): Ring[] {
     const opposite = { lat: -centre.lat, lon: centre.lon + 180 };
     return [world(opposite.lon), outline(opposite, 180 - reach)];
   }
-  const ring = outline(centre, reach);
-  if (!north && !south) return [ring];
+  if (!north && !south) return [outline(centre, reach)];
   const pole = north ? POLE : -POLE;
-  const byLongitude = ring
-    .map(([lat, lon]): [number, number] => [lat, near(lon, centre.lon)])
-    .sort((a, b) => a[1] - b[1]);
+  const byLongitude = aroundPole(centre, reach);
   const edge = byLongitude[0]?.[0] ?? pole;
   const [west, east] = [centre.lon - 180, centre.lon + 180];
   return [[[pole, west], [edge, west], ...byLongitude, [edge, east], [pole, east]]];
+}
+
+/** Only the line of a circle, as it is drawn: `closed` unless it goes round a pole. */
+export function circleLine(centre: LatLon, km: number): { line: Ring; closed: boolean } {
+  const reach = km / EARTH_KM / RAD;
+  const poles = Number(centre.lat + reach > POLE) + Number(centre.lat - reach < -POLE);
+  if (reach >= 180) return { line: [], closed: true };
+  if (poles === 1) return { line: aroundPole(centre, reach), closed: false };
+  if (poles === 0) return { line: outline(centre, reach), closed: true };
+  const opposite = { lat: -centre.lat, lon: centre.lon + 180 };
+  return { line: outline(opposite, 180 - reach), closed: true };
+}
+
+/** The outline of a circle around a pole, from west to east. */
+function aroundPole(centre: LatLon, reach: number): Ring {
+  return outline(centre, reach)
+    .map(([lat, lon]): [number, number] => [lat, near(lon, centre.lon)])
+    .sort((a, b) => a[1] - b[1]);
 }
 
 function outline(centre: LatLon, reach: number): Ring {

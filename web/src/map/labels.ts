@@ -52,7 +52,7 @@ export class Labels extends LayerGroup {
         const name = document.createElement("span");
         name.textContent = place.name;
         const icon = divIcon({ className: "place", html: name, iconSize: [0, 0] });
-        this.addLayer(marker(at, { icon, interactive: false, keyboard: false, alt: "" }));
+        this.addLayer(marker(at, { icon, interactive: false, keyboard: false, alt: "", zIndexOffset: -1000 }));
       }
     } catch {
       this.#shown = ""; // a map without names is still a map

@@ -22,6 +22,7 @@ export const de: Words = {
   views: "Ansichten",
   batch: "Stapel",
   batchDetail: "Viele Fotos oder ein Archiv auf einmal, im Hintergrund verortet.",
+  batchNone: "Dieser Dienst nimmt keine Aufträge an. Wer ihn betreibt, kann ihn mit `geofix serve --all` starten.",
   batchPick: "Fotos oder Archiv auswählen",
   batchKnown: "Aufträge",
   batchCounts: "{completed} verortet, {failed} fehlgeschlagen, von {total}",

@@ -21,6 +21,7 @@ export const en = {
   views: "Views",
   batch: "Batch",
   batchDetail: "Many photos or an archive at once, located in the background.",
+  batchNone: "This service takes no jobs. Its operator can start it with `geofix serve --all`.",
   batchPick: "Choose photos or an archive",
   batchKnown: "Jobs",
   batchCounts: "{completed} located, {failed} failed, of {total}",

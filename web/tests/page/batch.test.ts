@@ -39,7 +39,7 @@ describe.each([
     await page.getByText("4 located, 1 failed, of 5").waitFor();
     expect(await page.locator("tbody tr").count()).toBe(4);
     expect(await page.locator("tbody").innerText()).toMatch(/palace.jpg[\s\S]*Berlin, Germany/);
-    expect(await page.locator(".cluster").count()).toBeGreaterThan(0);
+    await expect.poll(() => page.locator(".cluster").count()).toBeGreaterThan(0);
     await expectAccessible(page);
 
     await page.getByLabel("Only answers that can tell").check();

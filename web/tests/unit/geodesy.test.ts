@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { circle, distanceKm, near } from "../../src/map/geodesy";
+import { circle, circleLine, distanceKm, near } from "../../src/map/geodesy";
 
 test("distances are great circles", () => {
   expect(distanceKm({ lat: 48.8566, lon: 2.3522 }, { lat: 51.5074, lon: -0.1278 })).toBeCloseTo(343.6, 0);
@@ -41,6 +41,15 @@ describe("circles", () => {
     for (const [lat, lon] of rings[1] ?? []) {
       expect(distanceKm({ lat: 10, lon: 20 }, { lat, lon })).toBeCloseTo(15_000, 2);
     }
+  });
+
+  test.each([500, 1500, 15_000])("its line holds the radius wherever it goes: %d km", (km) => {
+    const centre = { lat: 80, lon: 170 };
+    const { line, closed } = circleLine(centre, km);
+    expect(closed).toBe(km !== 1500);
+    for (const [lat, lon] of line) expect(distanceKm(centre, { lat, lon })).toBeCloseTo(km, 2);
+    const steps = line.slice(1).map(([, lon], at) => Math.abs(lon - (line[at]?.[1] ?? NaN)));
+    expect(Math.max(...steps)).toBeLessThan(120);
   });
 
   test("one as large as the Earth is the world", () => {
