@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
 from geofix.errors import Forbidden
@@ -20,7 +21,9 @@ from geofix.remote.worker_key import worker_key
 from geofix.settings import Settings
 from service.internal.inputs import Inputs
 from service.locate.local import LocalEngine
-from service.running import locator_of, settings_of
+from service.locate.schemas import PhotoInfo
+from service.request_id import request_id
+from service.running import audit_of, locator_of, settings_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,8 +42,8 @@ async def locate_references(request: Request, asked: ReferencesRequest) -> Strea
     inputs = cast("Inputs", request.app.state.inputs)
     engine = LocalEngine(locator_of(request), settings_of(request).neighbours, inputs.read)
     options = await engine.understand(asked.options, asked.account)
-    lines = _lines(engine.locate_each(asked.references, options))
-    return StreamingResponse(lines, media_type=NDJSON)
+    located = engine.locate_each(asked.references, options)
+    return StreamingResponse(_lines(request, asked, located), media_type=NDJSON)
 
 
 async def _admit(request: Request) -> None:
@@ -51,6 +54,26 @@ async def _admit(request: Request) -> None:
         raise Forbidden("Only the service's own workers are answered here.")
 
 
-async def _lines(located: AsyncIterator[Located]) -> AsyncIterator[str]:
+async def _lines(
+    request: Request, asked: ReferencesRequest, located: AsyncIterator[Located]
+) -> AsyncIterator[str]:
+    """What became of each photo; an answer is audited before it leaves."""
     async for one in located:
+        if one.answer:
+            facts = _Audited.model_validate_json(one.answer)
+            await audit_of(request).record(
+                "job",
+                request=request_id(request.scope),
+                account=asked.account,
+                sha256=facts.photo.sha256,
+                options=asked.options,
+                radius_90_km=facts.radius_90_km,
+            )
         yield one.model_dump_json() + "\n"
+
+
+class _Audited(BaseModel):
+    """What the audit tells of an answer."""
+
+    photo: PhotoInfo
+    radius_90_km: float

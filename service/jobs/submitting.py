@@ -19,7 +19,8 @@ from service import precision
 from service.auth.access import caller_of
 from service.jobs.intake import Intake, Taken
 from service.jobs.parameters import Asked, asked
-from service.running import locator_of, settings_of
+from service.request_id import request_id
+from service.running import audit_of, locator_of, settings_of
 
 _HOUR_S = 3600.0
 
@@ -70,6 +71,7 @@ async def _upload(request: Request, store: JobStore, job_id: str, record: str) -
             await _check(request, wanted, config)
         manifest = await _manifest(request, packer, wanted, taken)
         manifest = replace(manifest, id=job_id, inputs=folder, idempotency=record)
+        await _audit(request, manifest)
         job = await store.accept(manifest)
     except BaseException:
         await store.records.objects.remove_below(f"jobs/{job_id}/{folder}/")
@@ -78,6 +80,16 @@ async def _upload(request: Request, store: JobStore, job_id: str, record: str) -
         await store.records.objects.remove_below(f"jobs/{job_id}/{folder}/")
         raise Conflict("Another request with this Idempotency-Key was first. Send it again.")
     return job
+
+
+async def _audit(request: Request, manifest: Manifest) -> None:
+    """Say who asked; what became of each photo is audited when it is answered."""
+    await audit_of(request).record(
+        "job",
+        request=request_id(request.scope),
+        account=manifest.owner,
+        options=dict(manifest.options),
+    )
 
 
 async def _check(request: Request, wanted: Asked, config: Settings) -> None:

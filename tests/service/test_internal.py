@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from geofix.remote.engine import KEY_HEADER, REFERENCES_PATH, Located
 from geofix.settings import Settings
+from service.audit import Audit
 
 PATH = REFERENCES_PATH
 
@@ -72,6 +74,20 @@ def test_photos_are_read_where_they_lie(
     assert '"position"' in found[0].answer
     faults = [found[i].fault for i in (1, 2)]
     assert [fault.status for fault in faults if fault is not None] == [422, 415]
+
+
+def test_every_answer_of_a_job_is_audited(
+    client: httpx.Client, key: dict[str, str], stored: str, jpeg: bytes, data_dir: Path
+) -> None:
+    audit = Audit(Settings(data_dir=data_dir))
+    before = len([*audit.entries()])
+    reference = {"path": stored, "start": 6, "length": len(jpeg)}
+    body = {"references": [reference], "options": {"generators": "none"}, "account": "gfx_ann"}
+    assert client.post(PATH, json=body, headers=key).status_code == 200
+    [entry] = [*audit.entries()][before:]
+    assert (entry.action, entry.account) == ("job", "gfx_ann")
+    assert entry.photo == audit.photo(hashlib.sha256(jpeg).hexdigest())
+    assert entry.radius_90_km is not None
 
 
 @pytest.mark.parametrize(

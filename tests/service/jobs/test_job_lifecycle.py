@@ -22,6 +22,7 @@ import shapely
 from redis import Redis
 
 from geofix.settings import Settings
+from service.audit import Audit
 from tests.service.jobs.conftest import serving, zipped
 
 _PHOTOS = [("photo", (f"{n}.jpg", f"photo {n}".encode())) for n in range(8)]
@@ -310,6 +311,19 @@ def test_keys_cannot_see_each_others_jobs(
     assert isinstance(answer, dict)
     assert answer["position"] != {"lat": 48.0, "lon": 2.0}
     assert answer["evidence"]["neighbours"] == []
+
+
+def test_who_asked_is_audited(
+    api: httpx.Client, keys: Callable[..., dict[str, str]], config: Settings
+) -> None:
+    response = api.post(
+        "/v1/jobs", files=_PHOTOS, data={"candidates": "7"}, headers=keys("audited")
+    )
+    entry = [*Audit(config).entries()][-1]
+    assert entry.action == "job"
+    assert entry.account.startswith("gfx_")
+    assert entry.request == response.headers["x-request-id"]
+    assert entry.options["candidates"] == "7"
 
 
 def test_pages_and_filters(api: httpx.Client, keys: Callable[..., dict[str, str]]) -> None:
