@@ -27,7 +27,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from benchmarks.load import servers, vit
-from benchmarks.load.comparison import Cell, compare, ratios
+from benchmarks.load.comparison import CONCURRENCY, Cell, compare, ratios
 from benchmarks.load.comparison import markdown as table
 from benchmarks.load.environments import PEERS, running
 from benchmarks.load.overload import overload
@@ -118,7 +118,7 @@ def under_load(
 ) -> tuple[list[Cell], str, dict[str, object]]:
     """The comparison on one model; with ``environments`` (a folder) also with the peers."""
     model = vit.place(folder).path
-    seconds, rounds = (2.0, 1) if quick else (10.0, 5)
+    seconds, rounds, clients = (1.5, 1, (1, 8)) if quick else (10.0, 5, CONCURRENCY)
     cells: list[Cell] = []
     overloaded = None
     with servers.geofix(folder) as embed, ExitStack() as peers:
@@ -131,10 +131,16 @@ def under_load(
             file.write_bytes(photo(size, 1))
             with servers.bare(model, file) as limit:
                 cells += compare(
-                    name, file, limit, [embed, locate, *others], seconds=seconds, rounds=rounds
+                    name,
+                    file,
+                    limit,
+                    [embed, locate, *others],
+                    seconds=seconds,
+                    rounds=rounds,
+                    concurrency=clients,
                 )
             if overloaded is None:
-                overloaded = overload(embed, file, 8.0 if quick else 60.0)
+                overloaded = overload(embed, file, 5.0 if quick else 60.0)
     text = overloaded.markdown() if overloaded else ""
     return cells, text, asdict(overloaded) if overloaded else {}
 

@@ -29,6 +29,8 @@ class Peer:
     """Of the environment's bin folder and a port."""
     path: str
     takes_json: bool = False
+    without: Sequence[str] = ()
+    """Packages that come along and are taken out again."""
 
 
 PEERS = (
@@ -51,6 +53,7 @@ PEERS = (
     Peer(
         "infinity",
         (
+            "aiohttp",
             "infinity-emb[server,torch,vision]==0.0.78",
             "torch==2.13.0",
             "transformers<5",
@@ -58,6 +61,7 @@ PEERS = (
         ),
         lambda bin_, port: (str(bin_ / "python"), "infinity_app.py", str(port)),
         "/embed",
+        without=("torchvision",),  # its builds do not fit torch's for processors; it is not used
     ),
 )
 
@@ -83,6 +87,8 @@ def _installed(peer: Peer, folder: Path) -> Path:
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)  # noqa: S603
         pip = environment / "bin" / "pip"
         subprocess.run([pip, "install", "--quiet", *peer.packages], check=True)  # noqa: S603
+        if peer.without:
+            subprocess.run([pip, "uninstall", "--quiet", "-y", *peer.without], check=True)  # noqa: S603
         done.touch()
     return environment
 

@@ -56,7 +56,7 @@ class Overload:
 
 def overload(server: Server, photo: Path, seconds: float) -> Overload:
     """Measure the capacity, send ``OVER`` times as much, and measure again a second later."""
-    slice_s = max(4.0, seconds / 6)
+    slice_s = max(2.0, seconds / 6)
     capacity = run(Load(server.url, str(photo), slice_s, AT_CAPACITY))
     rate = OVER * capacity.throughput
     before = server.memory_mb()

@@ -6,25 +6,26 @@ decoding and batching, stands behind the raw bodies that the others get.
 
 from __future__ import annotations
 
-import io
+import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Request
 from infinity_emb import AsyncEmbeddingEngine, EngineArgs  # type: ignore[import-not-found]
-from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 
 def checkpoint(folder: str) -> None:
     """A CLIP with random weights, and a tokenizer of three words."""
     CLIPModel(CLIPConfig(projection_dim=512)).save_pretrained(folder)
-    words = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2}
-    tokenizer = CLIPTokenizer(vocab=words, merges=[])
-    tokenizer.save_pretrained(folder)
+    words = {"<|startoftext|>": 49406, "<|endoftext|>": 49407, "a</w>": 2}
+    Path(folder, "vocab.json").write_text(json.dumps(words))
+    Path(folder, "merges.txt").write_text("#version: 0.2\n")
+    CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
     CLIPImageProcessor().save_pretrained(folder)
 
 
@@ -44,8 +45,7 @@ def serve(port: int, folder: str) -> None:
 
     @app.post("/embed")
     async def embed(request: Request) -> dict[str, list[float]]:
-        picture = Image.open(io.BytesIO(await request.body()))
-        vectors, _ = await engine.image_embed(images=[picture])
+        vectors, _ = await engine.image_embed(images=[await request.body()])
         return {"vector": vectors[0].tolist()}
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
