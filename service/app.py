@@ -12,7 +12,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from geofix.engine.locate import Locator
-from geofix.errors import Forbidden, PhotoRefused, PrecisionCapped, QuotaExceeded, Unauthenticated
+from geofix.errors import (
+    Forbidden,
+    InvalidOption,
+    InvalidRequest,
+    PhotoRefused,
+    PrecisionCapped,
+    QuotaExceeded,
+    SlowRequest,
+    Unauthenticated,
+)
 from geofix.observability.metrics import EngineMetrics
 from geofix.settings import Settings, settings
 from service import problems, running, shared
@@ -21,6 +30,7 @@ from service.auth import access
 from service.auth.caller import Scope
 from service.embed.endpoints import router as embed_router
 from service.embed.schemas import ImagesRequest, LocationsRequest
+from service.etags import EntityTags
 from service.feedback.answers import AnswersGiven
 from service.feedback.endpoints import router as feedback_router
 from service.feedback.schemas import Truth
@@ -64,6 +74,12 @@ _ACCESS = (
     (outputs_router, access.allowed(Scope.JOBS, capped=True)),
 )
 """Who may use which resource. ``capped``: its answers are coarsened for keys with a cap."""
+
+_ANYWHERE = (
+    *(Unauthenticated, Forbidden, PhotoRefused, PrecisionCapped, QuotaExceeded),
+    *(InvalidRequest, InvalidOption, SlowRequest),
+)
+"""Errors with which any of these may answer."""
 
 
 class _Application(FastAPI):
@@ -111,9 +127,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         app.include_router(
             router,
             dependencies=[Depends(needed)],
-            responses=problems.responses(
-                Unauthenticated, Forbidden, PhotoRefused, PrecisionCapped, QuotaExceeded
-            ),
+            responses=problems.responses(*_ANYWHERE),
         )
     for router in (health_router, page_router, internal.router):
         app.include_router(router)
@@ -124,6 +138,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         held=config.max_held_bytes,
         streamed={JOBS_PATH: config.job_max_body_bytes},
     )
+    app.add_middleware(EntityTags)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -119,8 +120,22 @@ async def _routing(request: Request, error: HTTPException) -> Response:
     slug, title, detail = _ROUTING.get(
         error.status_code, ("invalid-request", "The request cannot be understood", error.detail)
     )
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (methods := _methods(request)):
+        headers["Allow"] = ", ".join(methods)
     problem = _problem(request, error.status_code, slug, title, detail)
-    return _response(problem, request, error.headers)
+    return _response(problem, request, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that the operations of this path have; the router knows the first one alone."""
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    return sorted(
+        method.upper()
+        for template, operations in paths.items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), request.url.path)
+        for method in operations
+    )
 
 
 async def _unheard(request: Request, error: ClientDisconnect) -> Response:

@@ -53,6 +53,10 @@ _PHOTO = {
                 "properties": {
                     "photo": {"type": "string", "format": "binary"},
                     **PhotoFields.model_json_schema()["properties"],
+                    "thumbnail": {
+                        "type": "string",  # as everything in a form
+                        "description": PhotoFields.model_fields["thumbnail"].description,
+                    },
                 },
             }
         }

@@ -15,7 +15,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from geofix.errors import InvalidOption, NotFound
+from geofix.errors import InvalidOption, InvalidRequest, NotFound
 from geofix.geo.gazetteer import gazetteer
 from geofix.settings import Settings
 from service.page.files import INDEX, PageFile, page_files
@@ -59,7 +59,7 @@ async def page_settings(request: Request) -> PageSettings:
     "/page/labels",
     operation_id="pageLabels",
     summary="Names for a part of the map",
-    responses=responses(InvalidOption),
+    responses=responses(InvalidRequest, InvalidOption),
 )
 async def page_labels(
     response: Response,
