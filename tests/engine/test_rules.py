@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -133,12 +137,51 @@ async def filled(settings: Settings) -> Locator:
     return locator
 
 
-def test_rules_through_the_engine(tmp_path: Path, aligned_model: Callable[[Path], str]) -> None:
-    """GeoCLIP's is the most similar place of the whole gallery, also beyond the neighbours."""
-    settings = Settings(data_dir=tmp_path, model=aligned_model(tmp_path), neighbours=3)
+class Swapping(BaseHTTPRequestHandler):
+    """A language model that gives latitude and longitude in the wrong order, whatever is asked."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        message = {"content": f'{{"latitude": {SWAPPED[0]}, "longitude": {SWAPPED[1]}}}'}
+        body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def swapping() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Swapping)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_rules_through_the_engine(
+    tmp_path: Path, aligned_model: Callable[[Path], str], swapping: str, look: Look
+) -> None:
+    """GeoCLIP's is the most similar place of the whole gallery, also beyond the neighbours.
+
+    G3 asks the language model for every photo, and falls for what it swaps.
+    """
+    settings = Settings(
+        data_dir=tmp_path,
+        model=aligned_model(tmp_path),
+        neighbours=3,
+        lmm_base_url=swapping,
+        lmm_model="swapping",
+    )
 
     async def ask() -> None:
         locator = await filled(settings)
+        locator.location_map = look.map  # the same one, of the same location encoder
         try:
             encoded = locator.location_encoder.encode(np.array(PLACES))
             for seed in (100, 101, 102):
@@ -158,6 +201,13 @@ def test_rules_through_the_engine(tmp_path: Path, aligned_model: Callable[[Path]
                 answer = await locator.locate(jpeg(seed), options)
                 first = answer.neighbours[0]
                 assert (answer.lat, answer.lon) == (first.lat, first.lon)
+            options = LocateOptions((), 3, ("auto",), heatmap=False, rule=Rule.G3)
+            fooled = await locator.locate(jpeg(103), options)
+            assert fooled.calls
+            assert (fooled.lat, fooled.lon) == (0.0, SWAPPED[1])
+            clean = await locator.locate(jpeg(103), replace(options, rule=Rule.G3_CLEAN))
+            first = clean.neighbours[0]
+            assert (clean.lat, clean.lon) == (first.lat, first.lon)
         finally:
             await locator.close()
 
