@@ -325,7 +325,7 @@ class Locator:
         return InvalidOption(
             f"The rule {str(rule)!r} compares the photo with places, and the encoder "
             f"{self.encoder.name!r} sees no places: choose an encoder that is aligned with them, "
-            "or the rule 'geofix'."
+            "a gallery of 500 photos or more, which bridges the gap, or the rule 'geofix'."
         )
 
     def _decode_to_read(self, data: bytes) -> Photo:
