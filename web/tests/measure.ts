@@ -17,6 +17,8 @@ interface TraceEvent {
 }
 
 test("first visit", async () => {
+  const { page: warm } = await visit(browser, {}); // the service reads the page's files once
+  await warm.context().close();
   const { page } = await visit(browser, {});
   await page.locator(".place span").first().waitFor();
   const said = await page.evaluate(() => {

@@ -32,7 +32,7 @@ export function Evidence({ answer, stages }: { answer: Answer; stages: readonly 
           <ul class="places">
             {attributes.map(({ name, probability }) => (
               <li key={name}>
-                <span>{name}</span>
+                <span>{told("attribute", name, name)}</span>
                 <Bar share={probability} />
               </li>
             ))}

@@ -43,10 +43,15 @@ describe("circles", () => {
     }
   });
 
-  test.each([500, 1500, 15_000])("its line holds the radius wherever it goes: %d km", (km) => {
-    const centre = { lat: 80, lon: 170 };
+  test.each([
+    [80, 500, true],
+    [80, 1500, false],
+    [-80, 15_000, false],
+    [10, 15_000, true],
+  ])("from %d°, the line of %d km holds the radius wherever it goes", (lat0, km, isClosed) => {
+    const centre = { lat: lat0, lon: 170 };
     const { line, closed } = circleLine(centre, km);
-    expect(closed).toBe(km !== 1500);
+    expect(closed).toBe(isClosed);
     for (const [lat, lon] of line) expect(distanceKm(centre, { lat, lon })).toBeCloseTo(km, 2);
     const steps = line.slice(1).map(([, lon], at) => Math.abs(lon - (line[at]?.[1] ?? NaN)));
     expect(Math.max(...steps)).toBeLessThan(120);
