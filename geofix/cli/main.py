@@ -19,6 +19,7 @@ _COMMANDS = {
     "audit": ("geofix.cli.audit", "Export the audit of who asked what."),
     "demo": ("geofix.cli.demo", "Build a gallery of a folder and find altered copies again."),
     "feedback": ("geofix.cli.feedback", "Show and export the truths that users told."),
+    "calibrate": ("geofix.cli.calibrate", "Make the answers' figures hold, on labelled photos."),
     "evaluate": ("geofix.cli.evaluate", "Measure answers on labelled photos."),
     "judge": ("geofix.cli.judge", "Let a language model judge how photos were reasoned about."),
 }

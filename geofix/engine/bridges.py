@@ -16,7 +16,7 @@ from geofix.engine.bridge import FEWEST_POINTS, GROWTH, Bridge, Check
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.port import Gallery
 from geofix.engine.location_map import LocationMap
-from geofix.engine.types import GalleryInfo, Point
+from geofix.engine.types import Float32Array, Float64Array, GalleryInfo, Point
 from geofix.errors import GeofixError, InvalidOption, ModelUnavailable
 
 log = logging.getLogger(__name__)
@@ -145,10 +145,15 @@ def fit(
 
     ``check`` is called between the steps and may raise. Raises InvalidOption as ``bridge.fit``.
     """
-    images = np.stack([point.image for point in points])
-    locations = np.stack([point.gps for point in points if point.gps is not None])
-    latlon = np.array([(point.lat, point.lon) for point in points])
+    images, locations, latlon = arrays(points)
     contributors = [point.contributor for point in points]
     fitted = bridge.fit(encoder, images, locations, contributors, check)
     weighed = bridge.weighed(fitted, images, locations, latlon, around, check)
     return replace(weighed, points=count)
+
+
+def arrays(points: Sequence[Point]) -> tuple[Float32Array, Float32Array, Float64Array]:
+    """Image vectors [N, D], location vectors [N, L] and (lat, lon) [N, 2] of sampled points."""
+    images = np.stack([point.image for point in points])
+    locations = np.stack([point.gps for point in points if point.gps is not None])
+    return images, locations, np.array([(point.lat, point.lon) for point in points])

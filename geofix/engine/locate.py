@@ -228,6 +228,10 @@ class Locator:
             raise self._cannot_compare(options.rule)
         await asyncio.to_thread(background.background, options.filter)
 
+    async def galleries_of(self, options: LocateOptions) -> tuple[GalleryInfo, ...]:
+        """The galleries that an answer would be searched in. Raises as ``locate`` does."""
+        return (await self._open(options.galleries)).infos
+
     async def embed_image(
         self, data: bytes, lane: Lane = Lane.INTERACTIVE, *, admitted: bool = False
     ) -> Embedding:

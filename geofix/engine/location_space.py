@@ -77,12 +77,11 @@ class LocationSpace:
     ) -> tuple[verify.Look | None, Figures | None]:
         """The photo there, where a way leads there, and an operator's calibration that holds.
 
-        A scorer that was fitted elsewhere is never used across a bridge: what a cosine is worth
-        there, only photos seen through the same bridge can tell.
+        Across a bridge no scorer weighs candidates: it would replace how much alike photos look,
+        which is most of what an encoder that was never aligned can tell.
         """
         fitted = self._calibrations.of(infos)
         figures = fitted.figures if fitted is not None else None
-        scorer = figures if isinstance(figures, Scorer) else None
         vector, crossing = embedding.location, None
         if vector is None:
             self.keep_up(infos)
@@ -91,7 +90,7 @@ class LocationSpace:
                 return None, figures
             vector = bridge.apply(crossing, embedding.vector)
         expected = await self._expected.places(galleries, infos)
-        return await asyncio.to_thread(self._look, vector, expected, crossing, scorer), figures
+        return await asyncio.to_thread(self._look, vector, expected, crossing, figures), figures
 
     def keep_up(self, infos: Sequence[GalleryInfo]) -> None:
         """Have the galleries' bridges fitted again, in the background, where they outgrew them."""
@@ -115,9 +114,10 @@ class LocationSpace:
         vector: Float32Array,
         expected: Float64Array,
         crossing: Bridge | None,
-        scorer: Scorer | None,
+        figures: Figures | None,
     ) -> verify.Look:
         encode, around = self.encoder.encode, self.map
-        if crossing is not None and scorer is None:
+        if crossing is not None:
             return verify.Look.across(vector, encode, around, expected, crossing.weight)
+        scorer = figures if isinstance(figures, Scorer) else None
         return verify.Look.at(vector, encode, around, expected, scorer)

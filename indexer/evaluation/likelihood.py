@@ -113,12 +113,6 @@ def fit_weights(
     return likelihood.scorer(found.x, map_weights, fitted_on)
 
 
-def untaught(map_weights: MapWeights, fitted_on: Calibration) -> Scorer:
-    """Where fitting starts: all evidence counts a little, and no candidate for much."""
-    nothing = _Likelihood((), Ridge())
-    return nothing.scorer(nothing.first(), map_weights, fitted_on)
-
-
 def mean_log_likelihood(photos: Sequence[Labelled], scorer: Scorer) -> float:
     """Of the true places, natural log of the probability per km²; up to what all scorers share."""
     likelihood = _Likelihood(photos, Ridge(0.0))

@@ -26,6 +26,7 @@ PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".heic", "
 _INDEX_FILES = ("index.csv", "index.parquet")
 _ALIASES = {
     "filename": "file",
+    "photo": "file",
     "path": "file",
     "latitude": "lat",
     "longitude": "lon",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from geofix.engine.evidence import CONTEXT, FEATURES, Evidence
+from geofix.engine.scorer import Scorer
 from geofix.engine.types import LEVELS_KM, Calibration, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from geofix.geo.priors import earth, photo_prior
@@ -67,15 +70,35 @@ def test_too_few_photos_are_refused() -> None:
         calibrate.fit(photos(199), lambda scorer, i: outcome(0.5, 1.0, 0.5), NO_MAP, FITTED_ON)
 
 
-def test_figures_come_from_photos_the_weights_have_not_seen() -> None:
-    seen: list[tuple[float, int]] = []
+def test_figures_come_from_photos_the_weights_have_not_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = photos(200)
+    taught: list[tuple[Scorer, list[Labelled]]] = []
 
-    def answer(scorer: object, i: int) -> Outcome:
-        seen.append((id(scorer), i))
+    def noted(
+        some: Sequence[Labelled],
+        weights: MapWeights,
+        fitted_on: Calibration,
+        start: Scorer | None = None,
+        ridge: Ridge | None = None,
+    ) -> Scorer:
+        fitted = likelihood.fit_weights(some, weights, fitted_on, start, ridge)
+        taught.append((fitted, list(some)))
+        return fitted
+
+    asked: list[int] = []
+
+    def answer(scorer: Scorer, i: int) -> Outcome:
+        (teachers,) = [some for fitted, some in taught if fitted is scorer]
+        assert len(teachers) == 100
+        assert all(one is not given[i] for one in teachers)
+        asked.append(i)
         return outcome((i + 0.5) / 200.0, float(i), i / 200.0)
 
-    fitted = calibrate.fit(photos(200), answer, NO_MAP, FITTED_ON)
-    assert sorted(i for _, i in seen) == list(range(200))
+    monkeypatch.setattr(calibrate, "fit_weights", noted)
+    fitted = calibrate.fit(given, answer, NO_MAP, FITTED_ON)
+    assert sorted(asked) == list(range(200))
     assert fitted.radii[0.9] == pytest.approx(0.9, abs=0.01)
     assert fitted.fitted_on is FITTED_ON
 
