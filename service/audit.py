@@ -24,7 +24,7 @@ from geofix.settings import Settings
 
 _KEY_BYTES = 32
 
-Action = Literal["locate", "refine", "embed", "job", "add-photo"]
+Action = Literal["locate", "refine", "embed", "job"]
 
 
 class Entry(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,7 @@ from geofix.errors import (
     UnsupportedFormat,
 )
 from service import uploads
-from service.auth.access import spend
+from service.auth.access import caller_of, spend
 from service.disconnect import unless_disconnected
 from service.embed.schemas import (
     MAX_PHOTOS,
@@ -38,7 +39,8 @@ from service.embed.schemas import (
     LocationsRequest,
 )
 from service.problems import problem_of, responses
-from service.running import locator_of
+from service.request_id import request_id
+from service.running import audit_of, locator_of
 
 router = APIRouter(prefix="/v1/embed", tags=["embed"])
 
@@ -95,6 +97,7 @@ async def embed_image(request: Request) -> Response:
     results = await unless_disconnected(request, _embed_all(locator, entries))
     if len(results) == 1 and isinstance(results[0], GeofixError):
         raise results[0]
+    await _audit(request, entries)
     embeddings = [
         ImageEmbedding(vector=None, problem=problem_of(result, request))
         if isinstance(result, GeofixError)
@@ -156,6 +159,19 @@ async def _photos(request: Request) -> Sequence[Entry]:
             return [await _decoded(photo) for photo in wanted.encoded()]
         case _:
             raise uploads.unsupported(request, "image/*", uploads.MULTIPART, uploads.JSON)
+
+
+async def _audit(request: Request, entries: Sequence[Entry]) -> None:
+    """Record whose vectors were asked for, before they are told."""
+    for entry in entries:
+        if not isinstance(entry, GeofixError):
+            sha256 = await asyncio.to_thread(lambda data: hashlib.sha256(data).hexdigest(), entry)
+            await audit_of(request).record(
+                "embed",
+                request=request_id(request.scope),
+                account=caller_of(request).account,
+                sha256=sha256,
+            )
 
 
 async def _decoded(text: str) -> Entry:

@@ -157,3 +157,20 @@ def test_the_command_exports(tmp_path: Path, jpeg: bytes, form: str) -> None:
     assert export("--account", "gfx_b") == ["gfx_b"]
     assert export("--photo", str(photo)) == ["gfx_a"]
     assert export("--until", "2020-01-01") == []
+
+
+def test_vectors_are_audited_photo_by_photo(tmp_path: Path, jpeg: bytes) -> None:
+    async def ask() -> httpx.Response:
+        app = create_app(Settings(data_dir=tmp_path))
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            engine(app),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+        ):
+            files = [("photo", ("a.jpg", jpeg)), ("photo", ("b.jpg", jpeg + b"\0"))]
+            return await client.post("/v1/embed/image", files=files)
+
+    assert asyncio.run(ask()).status_code == 200
+    kept = _entries(tmp_path)
+    assert [(entry.action, entry.account) for entry in kept] == [("embed", "local")] * 2
+    assert len({entry.photo for entry in kept}) == 2
