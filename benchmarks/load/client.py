@@ -10,6 +10,7 @@ import base64
 import http.client
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,9 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+_IDLE_S = 2.0
+"""Servers close connections that were idle for some seconds: not used again after this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,9 @@ def _send(load: Load) -> Results:
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     began = time.monotonic()
 
-    def one(connection: http.client.HTTPConnection, number: int) -> http.client.HTTPResponse:
+    def one(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
         # A few bytes behind the picture make each photo a new one: no cache knows it.
-        body, kind = data + number.to_bytes(8, "big"), "image/jpeg"
+        body, kind = data + os.urandom(8), "image/jpeg"
         if load.as_json:
             body, kind = b'{"photo": "%s"}' % base64.b64encode(body), "application/json"
         connection.request("POST", path, body, {"Content-Type": kind})
@@ -89,16 +93,19 @@ def _send(load: Load) -> Results:
 
     def work() -> None:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+        ended = began
         while True:
             number = next(numbers)
             started = time.monotonic()
             if load.rate:
                 started = began + number / load.rate
                 time.sleep(max(0.0, started - time.monotonic()))
+                if time.monotonic() - ended > _IDLE_S:
+                    connection.close()  # it opens again by itself
             if started - began > load.seconds:
                 break
             try:
-                response = one(connection, number)
+                response = one(connection)
                 status, told = response.status, "Retry-After" in response.headers
             except (OSError, http.client.HTTPException):
                 connection.close()

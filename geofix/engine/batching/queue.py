@@ -33,7 +33,7 @@ PATIENCE = 2.0
 """A photo is given up when it has waited this many times what may be waited at most."""
 _LINGER = 0.5
 """Of a full run's time: how long a run waits for photos that are being decoded."""
-_MEMORY = 0.2
+_MEMORY = 0.4
 """Weight of the newest observation of the pace."""
 
 
@@ -193,8 +193,9 @@ class PhotoQueue:
         with self._lock:
             self._running.difference_update(batch)
             if self._saturated_since is not None:
-                observed = (now - self._saturated_since) / len(batch)
-                self._photo_s += _MEMORY * (observed - self._photo_s)
+                self._learn((now - self._saturated_since) / len(batch))
+            elif len(batch) >= self.pace.size:
+                self._learn(seconds / len(batch) / self._sessions)
             self._saturated_since = now if len(self._line) else None
         _tell(batch)
 
@@ -229,14 +230,24 @@ class PhotoQueue:
         for passing in left:
             passing.tell(error)
 
+    def _learn(self, photo_s: float) -> None:
+        self._photo_s += _MEMORY * (photo_s - self._photo_s)
+
     def _admit(self, lane: Lane) -> None:
-        wait = self._expected_wait_s(lane)
+        # How long the oldest waits is no estimate: it holds when the pace has just changed.
+        wait = max(self._expected_wait_s(lane), self._longest_wait_s(lane))
         if self._depth(lane) >= self._places or wait > self._max_wait_s[lane]:
             self._watch.refused(lane)
             raise Overloaded(
                 "More photos are waiting than can be answered in time. Try again later.",
                 retry_after_s=max(1, math.ceil(wait)),
             )
+
+    def _longest_wait_s(self, lane: Lane) -> float:
+        """Of those whom the model has yet to take."""
+        here = (p for p in self._present() if p.lane is lane and p not in self._running)
+        now = time.monotonic()
+        return now - min((p.arrived for p in here), default=now)
 
     def _expected_wait_s(self, lane: Lane) -> float:
         ahead = sum(
