@@ -14,8 +14,11 @@ MISSING_PACKS = $(filter-out $(shell tesseract --list-langs 2> /dev/null),$(TESS
 # torch is pinned by version, not by hash: its builds differ by platform (CPU, CUDA, macOS).
 TORCH  := torch==2.13.0
 
+# The page is built where Node 20 is at hand; the service runs without it.
+PAGE := $(shell node -e "process.exit(process.versions.node.split('.')[0] < 20)" 2> /dev/null && echo web)
+
 .DEFAULT_GOAL := help
-.PHONY: help locate demo serve web test test-web test-ops lint format bench lock wheel clean
+.PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench lock wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,11 +31,15 @@ demo: $(VENV)/.runtime  ## Build a gallery of PHOTOS=dir and find altered copies
 	@[ -n "$(PHOTOS)" ] || { echo "Say which photos: make demo PHOTOS=directory"; exit 2; }
 	@$(BIN)/geofix demo --photos "$(PHOTOS)"
 
-serve: $(VENV)/.runtime  ## Start service, worker and queue on this machine
+serve: $(VENV)/.runtime $(PAGE)  ## Start service, worker and queue on this machine
 	@$(BIN)/geofix serve --all
 
-web: web/node_modules/.package-lock.json  ## Build the page that the service shows at /
+web: service/page/static/index.html  ## Build the page that the service shows at /
+
+service/page/static/index.html: web/node_modules/.package-lock.json openapi/openapi.json \
+		$(shell find web/src -type f) web/index.html web/vite.config.ts
 	@npm --prefix web run --silent build
+	@touch $@
 
 test: lint  ## All checks and tests that need only Python
 	$(BIN)/python -m pytest -m "not tools" --cov --cov-report=term
@@ -41,12 +48,17 @@ test-web: web $(VENV)/.dev  ## The page: style, types, logic, and the page in a 
 	@command -v chromium > /dev/null || $(APT) chromium
 	npm --prefix web run lint
 	npm --prefix web test
-	npm --prefix web run test:page
+	PYTHON=$(abspath $(BIN)/python) npm --prefix web run test:page
 
 test-ops: $(VENV)/.dev  ## Tests that need programs beside Python
 	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
 		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
 	$(BIN)/python -m pytest -m tools
+
+evaluation: $(VENV)/.dev  ## Measure the built-in encoder on PHOTOS=folder anew, into docs/evaluation
+	@[ -n "$(PHOTOS)" ] || { echo "Say where: make evaluation PHOTOS=directory"; exit 2; }
+	$(BIN)/geofix evaluate --leave-one-out --out docs/evaluation \
+		$(patsubst %/,--photos %,$(wildcard $(PHOTOS)/*/))
 
 lint: $(VENV)/.dev  ## Style, types and floors
 	$(BIN)/ruff check .
@@ -70,11 +82,11 @@ lock: $(VENV)/.dev  ## Pin the dependencies anew
 	$(LOCK) --extra cpu --extra train -c requirements/runtime.txt -o requirements/train.txt pyproject.toml
 	$(LOCK) --extra cpu --extra heif --extra train --extra evaluate --extra dev -c requirements/train.txt -o requirements/dev.txt pyproject.toml
 
-wheel: $(VENV)/.dev  ## Build the wheel into dist/
+wheel: $(VENV)/.dev $(PAGE)  ## Build the wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
 clean:  ## Remove the virtual environment and what was built
-	rm -rf $(VENV) build dist .coverage htmlcov
+	rm -rf $(VENV) build dist .coverage htmlcov web/node_modules service/page/static
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
