@@ -22,6 +22,7 @@ from geofix.errors import (
     SlowRequest,
     Unauthenticated,
 )
+from geofix.observability import slo, state
 from geofix.observability.metrics import EngineMetrics
 from geofix.settings import Settings, settings
 from service import problems, running, shared
@@ -48,6 +49,7 @@ from service.locate.cache import AnswerCache
 from service.locate.endpoints import router as locate_router
 from service.locate.options import Refinement
 from service.locate.schemas import LocateRequest, Stage
+from service.metering import Metering
 from service.page.endpoints import router as page_router
 from service.problems import Problem
 from service.request_id import RequestId
@@ -141,6 +143,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.add_middleware(EntityTags)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
+    app.add_middleware(Metering)
     return app
 
 
@@ -152,6 +155,8 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     """
     config: Settings = app.state.settings
     locator = await Locator.open(config, role="service", watch=EngineMetrics())
+    slo.announce()
+    state.set_build(version("geofix"), locator.encoder_name)
     locator.announce(_address(config))
     running.attach(app, locator)
     try:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from geofix.errors import GeofixError, QuotaExceeded, Unauthenticated, Unavailable
+from geofix.observability import requests
 from service.refusals import refusal
 from service.request_id import request_id
 
@@ -152,6 +153,7 @@ def unexpected(error: Exception, request: Request) -> Problem:
 
 
 def _problem(request: Request, status: int, slug: str, title: str, detail: str) -> Problem:
+    requests.refused(slug)
     return Problem(
         type=f"urn:geofix:problem:{slug}",
         title=title,

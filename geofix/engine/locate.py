@@ -170,6 +170,7 @@ class Locator:
             prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
         for degradation in prediction.degraded:
             self._watch.degraded(degradation)
+        self._watch.answered(prediction, options)
         if options.keep and cap_km is None:
             query = found.query
             sight = Sight.of(
@@ -217,6 +218,7 @@ class Locator:
         others = [generator for generator in generators if generator.channel not in NEED_PHOTO]
         found = found.joined(*await propose_all(others, found.query, clock))
         prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+        self._watch.answered(prediction, options)
         return replace(prediction, timings_ms=clock.total())
 
     async def check(self, options: LocateOptions) -> None:

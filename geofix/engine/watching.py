@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from geofix.engine.types import Degradation, Lane, LmmCall, StageEvent
+from geofix.engine.types import (
+    Degradation,
+    Lane,
+    LmmCall,
+    LocateOptions,
+    Prediction,
+    StageEvent,
+)
 
 
 class Watcher:
@@ -25,6 +32,9 @@ class Watcher:
 
     def degraded(self, degradation: Degradation) -> None:
         """An answer lacks a channel."""
+
+    def answered(self, prediction: Prediction, options: LocateOptions) -> None:
+        """An answer was concluded."""
 
     def run(self, photos: int, seconds: float) -> None:
         """The encoder has run once over so many photos."""

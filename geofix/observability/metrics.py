@@ -1,48 +1,38 @@
-"""The metrics of this process: every one is declared here, and exposed by ``exposition``.
-
-Names follow Prometheus: a prefix, the base unit, ``_total`` for what only grows. A label takes
-values from a fixed list only, so that nobody's input makes new series; each series is there from
-the start, so that a rate over it is never missing.
-"""
+"""What the engine does, counted: stages, runs of the encoder, the language model, feedback."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-)
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import Counter, Gauge, Histogram
 
 from geofix.engine.batching import PhotoQueue
 from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.lmm.outcome import Outcome
 from geofix.engine.generators.lmm.reading import Rejection
-from geofix.engine.types import LEVELS_KM, Channel, Degradation, Lane, LmmCall, StageEvent
+from geofix.engine.types import (
+    LEVELS_KM,
+    Channel,
+    Degradation,
+    Lane,
+    LmmCall,
+    LocateOptions,
+    Prediction,
+    StageEvent,
+)
 from geofix.engine.watching import Watcher
+from geofix.observability import answers
+from geofix.observability.registry import REGISTRY, SECONDS, known
 
-REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
-PlatformCollector(registry=REGISTRY)
-
-FORMATS = ("text/plain", "application/openmetrics-text")
 STAGES = ("decode", "enlarge", "encode", "search", "text", "attributes", "lmm", "posterior")
 CAUSES = ("timeout", "failed", "unavailable", "over-budget", "photo-not-kept")
 RADII = ("50", "90")
-_OTHER = "other"
-"""In place of a value that no list holds."""
-_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 
 STAGE_SECONDS = Histogram(
     "geofix_stage_duration_seconds",
     "Time of one stage of an answer.",
     ["stage"],
-    buckets=_SECONDS,
+    buckets=SECONDS,
     registry=REGISTRY,
 )
 DEGRADED = Counter(
@@ -60,7 +50,7 @@ BATCH_PHOTOS = Histogram(
 RUN_SECONDS = Histogram(
     "geofix_encoder_run_duration_seconds",
     "Time of one run of the encoder.",
-    buckets=_SECONDS,
+    buckets=SECONDS,
     registry=REGISTRY,
 )
 QUEUE_PHOTOS = Gauge(
@@ -90,7 +80,7 @@ LMM_CALLS = Counter(
 LMM_SECONDS = Histogram(
     "geofix_lmm_call_duration_seconds",
     "Time of one call that was made.",
-    buckets=_SECONDS,
+    buckets=SECONDS,
     registry=REGISTRY,
 )
 LMM_TOKENS = Counter(
@@ -134,10 +124,10 @@ class EngineMetrics(Watcher):
     """Counts what the engine tells."""
 
     def stage(self, event: StageEvent) -> None:
-        STAGE_SECONDS.labels(_known(event.stage, STAGES)).observe(event.ms / 1000.0)
+        STAGE_SECONDS.labels(known(event.stage, STAGES)).observe(event.ms / 1000.0)
 
     def call(self, call: LmmCall) -> None:
-        LMM_CALLS.labels(_known(call.outcome, Outcome)).inc()
+        LMM_CALLS.labels(known(call.outcome, Outcome)).inc()
         if call.latency_ms > 0.0:
             LMM_SECONDS.observe(call.latency_ms / 1000.0)
         LMM_TOKENS.labels("in").inc(call.tokens_in)
@@ -146,11 +136,14 @@ class EngineMetrics(Watcher):
 
     def rejected(self, generations: Mapping[str, int]) -> None:
         for cause, count in generations.items():
-            LMM_REJECTED.labels(_known(cause, Rejection)).inc(count)
+            LMM_REJECTED.labels(known(cause, Rejection)).inc(count)
 
     def degraded(self, degradation: Degradation) -> None:
-        channel = _known(degradation.channel, Channel)
-        DEGRADED.labels(channel, _known(degradation.cause, CAUSES)).inc()
+        channel = known(degradation.channel, Channel)
+        DEGRADED.labels(channel, known(degradation.cause, CAUSES)).inc()
+
+    def answered(self, prediction: Prediction, options: LocateOptions) -> None:
+        answers.answered(prediction, options)
 
     def run(self, photos: int, seconds: float) -> None:
         BATCH_PHOTOS.observe(photos)
@@ -180,16 +173,6 @@ def measured(distance_km: float, radii_km: Mapping[str, float]) -> None:
     FEEDBACK_KM.observe(distance_km)
     for name in RADII:
         FEEDBACK_RADIUS.labels(name, str(distance_km <= radii_km[name]).lower()).inc()
-
-
-def exposition(accept: str = "") -> tuple[bytes, str]:
-    """Every metric as text, with its content type, in the format that ``Accept`` prefers."""
-    encode, content_type = choose_encoder(accept)
-    return encode(REGISTRY), content_type
-
-
-def _known(value: str, values: Iterable[str]) -> str:
-    return next((str(known) for known in values if known == value), _OTHER)
 
 
 def _begin() -> None:

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from geofix.errors import Unavailable
-from geofix.observability import metrics
-from service import running
+from geofix.observability import registry
+from service.health import scraping
 from service.health.schemas import Alive, Ready
 from service.problems import responses
 from service.running import locator_of
@@ -40,15 +40,12 @@ async def readyz(request: Request) -> Ready:
     responses={
         200: {
             "description": "Prometheus' text format, or OpenMetrics where `Accept` asks for it.",
-            "content": {kind: {"schema": {"type": "string"}} for kind in metrics.FORMATS},
+            "content": {kind: {"schema": {"type": "string"}} for kind in registry.FORMATS},
         }
     },
 )
 async def metrics_(request: Request) -> Response:
     """Counters since the process began; answers while the service is not ready, too."""
-    locator = running.opened(request.app)
-    if locator is not None:
-        metrics.set_queue(locator.batcher.queue)
-    metrics.set_breaker(None if locator is None else locator.lmm_circuit)
-    text, content_type = metrics.exposition(request.headers.get("accept", ""))
+    await scraping.look(request.app)
+    text, content_type = registry.exposition(request.headers.get("accept", ""))
     return Response(text, media_type=content_type)

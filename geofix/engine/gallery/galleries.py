@@ -48,6 +48,10 @@ class Galleries:
                 self._open[name] = await self._opened(self._directory.card(name))
             return self._open[name]
 
+    def opened(self) -> dict[str, RecordedGallery]:
+        """The galleries that are open, by name."""
+        return dict(self._open)
+
     async def thumbnail(self, neighbour: Neighbour) -> bytes | None:
         """The small picture of a photo, as a JPEG; None where none is kept."""
         gallery = await self.open(neighbour.gallery)

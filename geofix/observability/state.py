@@ -1,0 +1,54 @@
+"""What is so at the moment of a scrape: the build, the galleries, the job store."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+from prometheus_client import Gauge
+
+from geofix.engine.types import GalleryInfo
+from geofix.observability.registry import REGISTRY
+
+BUILD = Gauge(
+    "geofix_build_info",
+    "Always 1; what is running.",
+    ["version", "python", "encoder"],
+    registry=REGISTRY,
+)
+GALLERY_UP = Gauge(
+    "geofix_gallery_up",
+    "1 for a gallery that answers, 0 for one that was opened and does not.",
+    ["gallery"],
+    registry=REGISTRY,
+)
+GALLERY_PHOTOS = Gauge(
+    "geofix_gallery_photos",
+    "Photos in a gallery.",
+    ["gallery"],
+    registry=REGISTRY,
+)
+GALLERY_VERSION = Gauge(
+    "geofix_gallery_version",
+    "The version of a gallery that is searched.",
+    ["gallery"],
+    registry=REGISTRY,
+)
+
+
+def set_build(version: str, encoder: str) -> None:
+    """Say what is running."""
+    BUILD.clear()
+    BUILD.labels(version, platform.python_version(), encoder).set(1)
+
+
+def set_galleries(answering: Sequence[GalleryInfo], silent: Sequence[str]) -> None:
+    """Show the galleries that are open, and those among them that do not answer."""
+    for gauge in (GALLERY_UP, GALLERY_PHOTOS, GALLERY_VERSION):
+        gauge.clear()
+    for info in answering:
+        GALLERY_UP.labels(info.name).set(1)
+        GALLERY_PHOTOS.labels(info.name).set(info.count)
+        GALLERY_VERSION.labels(info.name).set(info.version)
+    for name in silent:
+        GALLERY_UP.labels(name).set(0)

@@ -1,0 +1,41 @@
+"""What a scrape looks at: the state of the engine, its galleries and the jobs, as they are now."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import FastAPI
+
+from geofix.engine.gallery.galleries import Galleries
+from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.engine.types import GalleryInfo
+from geofix.errors import GeofixError
+from geofix.observability import metrics, state
+from service import running
+
+_PATIENCE_S = 2.0
+"""A dependency that takes longer is down: Prometheus waits for 10 seconds in all."""
+
+
+async def look(app: FastAPI) -> None:
+    """Bring every gauge up to date. What does not answer is shown as such, and never raised."""
+    locator = running.opened(app)
+    metrics.set_breaker(None if locator is None else locator.lmm_circuit)
+    if locator is not None:
+        metrics.set_queue(locator.batcher.queue)
+        await _look_at_galleries(locator.galleries)
+
+
+async def _look_at_galleries(galleries: Galleries) -> None:
+    opened = galleries.opened()
+    found = await asyncio.gather(*(_info(gallery) for gallery in opened.values()))
+    silent = [name for name, info in zip(opened, found, strict=True) if info is None]
+    state.set_galleries([info for info in found if info is not None], silent)
+
+
+async def _info(gallery: RecordedGallery) -> GalleryInfo | None:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            return await gallery.info()
+    except (GeofixError, OSError):
+        return None
