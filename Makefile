@@ -65,6 +65,7 @@ lint: $(VENV)/.dev  ## Style, types and floors
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r geofix service workers indexer
 
 format: $(VENV)/.dev  ## Put the code into shape
 	$(BIN)/ruff format .
