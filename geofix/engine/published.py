@@ -1,7 +1,7 @@
 """The rules by which G3 and GeoCLIP choose, as published, so that ours can be held against them.
 
-Nothing here is used unless a caller asks for the rule by name. Positions are (lat, lon) degrees;
-a similarity is the cosine of a photo and an encoded position, both in location space.
+No answer is chosen by them unless a caller asks for the rule by name. Positions are (lat, lon)
+degrees; a similarity is the cosine of a photo and an encoded position, both in location space.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def projectable(latlon: Float64Array) -> npt.NDArray[np.bool_]:
     90° nor of a longitude beyond ten radians.
     """
     with np.errstate(over="ignore"):
-        single = np.abs(latlon.astype(np.float32))
+        single = np.abs(latlon.astype(np.float32)).astype(np.float64)
     return (single[:, 0] <= 90.0) & (single[:, 1] <= _PROJ_LONGITUDE)
 
 
@@ -66,10 +66,12 @@ def g3(latlon: Float64Array, similarity: Float64Array) -> Float64Array:
     """G3's answer (lat, lon): the argmax over generations and the best neighbour.
 
     ``numpy.argmax`` takes the first NaN for the greatest value, and so does this; of the winner
-    G3 then sets a latitude or longitude that is out of range to 0.
+    G3 then sets a latitude or longitude that is out of range to 0. Raises ValueError where there
+    is no candidate.
     """
     lat, lon = latlon[int(np.argmax(similarity))]
-    return np.array([lat if -90.0 <= lat <= 90.0 else 0.0, lon if -180.0 <= lon <= 180.0 else 0.0])
+    # Not "unless in range": what is NaN stays so, as there.
+    return np.array([0.0 if abs(lat) > 90.0 else lat, 0.0 if abs(lon) > 180.0 else lon])
 
 
 def g3_clean(latlon: Float64Array, similarity: Float64Array) -> Float64Array:

@@ -31,6 +31,7 @@ from geofix.engine.types import (
     Filter,
     Float32Array,
     Float64Array,
+    Neighbour,
     Point,
 )
 from geofix.geo.coordinates import haversine_km
@@ -164,8 +165,9 @@ def test_5_a_point_keeps_its_place_when_others_go(tmp_path: Path, encoder: Locat
     # G3 keeps vectors in one file and places in another, joined by row number.
     rows_left = vectors
     table_left = np.delete(np.array(places), 0, axis=0)
-    found = int(np.argmax(rows_left @ vectors[1]))
-    assert off_km(table_left[found], PARIS) > 1000.0
+    first = table_left[int(np.argmax(rows_left @ vectors[1]))]
+    theirs = g3_answer(encoder, vectors[1], ["no idea"], (float(first[0]), float(first[1])))
+    assert off_km(theirs, PARIS) > 1000.0
 
     async def ours() -> tuple[float, float]:
         gallery = await EdgeGallery.open(tmp_path, name="g", encoder="e", dimension=512)
@@ -178,25 +180,37 @@ def test_5_a_point_keeps_its_place_when_others_go(tmp_path: Path, encoder: Locat
     assert off_km(np.array(asyncio.run(ours())), PARIS) < 0.01
 
 
-def test_6_poles_and_the_date_line_are_places(encoder: LocationEncoder) -> None:
-    pole = (90.0, 0.0)
-    vector = at(encoder, TOKYO)[0]
-    # A pole has no Mercator: its NaN wins although nothing speaks for it.
-    assert g3_answer(encoder, vector, [json_answer(*pole)], TOKYO).tolist() == [90.0, 0.0]
-    assert geofix_answer(encoder, vector, [json_answer(*pole)], [TOKYO]).tolist() == list(TOKYO)
-    # Two sides of ±180° are one island; a width of the map lies between them in Mercator.
-    east, west = (-16.80, 179.95), (-16.80, -179.95)
-    assert float(haversine_km(east, west)) < 12.0
-    pool = [
-        Candidate(*east, Channel.LMM, 0.5, 25.0, "a"),
-        Candidate(*west, Channel.LMM, 0.5, 25.0, "b"),
-        Candidate(*PARIS, Channel.LMM, 0.5, 25.0, "c"),
-    ]
-    look = verify.Look.at(vector, encoder.encode, the_map(encoder))
-    odds, _ = verify.weigh(pool, verify.Trust(), look)
-    same = [Candidate(*east, Channel.LMM, 0.5, 25.0, "a"), pool[2]]
-    alone, _ = verify.weigh(same, verify.Trust(), look)
-    assert (odds[0] - odds[2]).max() > (alone[0] - alone[1]).max()
+@pytest.mark.parametrize(
+    ("place", "generated", "decoy", "agreeing"),
+    [
+        # A pole is a whole edge of the map: its two sides, 2 km apart, are far from each other.
+        ((-89.99, 0.0), [(-89.99, 179.9), (-89.98, 120.0)], (-75.1, 0.1), []),
+        # Two sides of ±180° are one island, and a width of the map lies between them.
+        (
+            (-16.80, 179.95),
+            [*[(-16.80, -179.95)] * 4, (-17.20, 178.50)],
+            (-17.20, 178.50),
+            [(-16.80, -179.95), (-16.70, -179.99)],
+        ),
+    ],
+    ids=["pole", "date line"],
+)
+def test_6_poles_and_the_date_line_are_places(
+    encoder: LocationEncoder,
+    place: tuple[float, float],
+    generated: list[tuple[float, float]],
+    decoy: tuple[float, float],
+    agreeing: list[tuple[float, float]],
+) -> None:
+    """A flat projection tears them apart: Mercator, and the built-in encoder's Equal Earth, too.
+
+    What lies across the seam is then less like the photo than what lies far off on its own side.
+    Ours counts on the sphere who agrees with whom.
+    """
+    vector = at(encoder, place)[0]
+    texts = [json_answer(*one) for one in generated]
+    assert off_km(g3_answer(encoder, vector, texts, decoy), place) > 100.0
+    assert off_km(geofix_answer(encoder, vector, texts, [decoy, *agreeing]), place) < 25.0
 
 
 def test_7_one_row_repeated_in_the_gallery_is_no_crowd(encoder: LocationEncoder) -> None:
@@ -223,18 +237,23 @@ def test_8_the_photographers_own_photos_can_be_left_out(
     places = [PARIS, (48.8, 2.2), TOKYO]
     vectors = at(encoder, *places)
 
-    async def ours() -> tuple[str, str]:
+    async def ours() -> tuple[Neighbour, Neighbour]:
         gallery = await EdgeGallery.open(tmp_path, name="g", encoder="e", dimension=512)
         await gallery.upsert(points(vectors, places, ["ann", "ben", "cem"]))
         leaked = (await gallery.search(vectors[0], 1, Filter()))[0]
         kept = (await gallery.search(vectors[0], 1, Filter(exclude_contributors=("ann",))))[0]
         await gallery.close()
-        return leaked.contributor, kept.contributor
+        return leaked, kept
 
-    # The index that G3 searches knows no contributor: its first row is the photographer's own.
+    # The index that G3 searches knows no contributor: its first row is the photographer's own,
+    # and a photo that nobody placed counts as placed to the metre.
     leaked, kept = asyncio.run(ours())
-    assert leaked == "ann"
-    assert kept == "ben"
+    assert leaked.contributor == "ann"
+    theirs = g3_answer(encoder, vectors[0], ["no idea"], (leaked.lat, leaked.lon))
+    assert off_km(theirs, PARIS) < 0.01
+    assert kept.contributor == "ben"
+    without = geofix_answer(encoder, vectors[0], ["no idea"], [(kept.lat, kept.lon)])
+    assert off_km(without, (kept.lat, kept.lon)) < 1.0
 
 
 def test_9_every_answer_paid_for_counts_and_a_sure_photo_pays_for_none() -> None:

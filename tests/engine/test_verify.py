@@ -178,6 +178,16 @@ def test_g3_takes_the_greatest_cosine_and_the_first_nan_before_it(
     assert published.g3_clean(rows, similarity).tolist() == list(PARIS)
 
 
+def test_g3_takes_the_first_of_equals_and_keeps_what_is_not_a_number() -> None:
+    rows = np.array([TOKYO, PARIS, NAIROBI])
+    assert published.g3(rows, np.array([0.2, 0.5, 0.5])).tolist() == list(PARIS)
+    nowhere = np.array([(float("nan"), 200.0), PARIS])
+    answer = published.g3(nowhere, np.array([float("nan"), 0.9]))
+    assert np.isnan(answer[0])
+    assert answer[1] == 0.0
+    assert published.g3_clean(nowhere, np.array([0.95, 0.9])).tolist() == list(PARIS)
+
+
 @pytest.mark.parametrize(
     ("lat", "lon", "has_one"),
     [
@@ -188,6 +198,8 @@ def test_g3_takes_the_greatest_cosine_and_the_first_nan_before_it(
         (300.0, 0.0, False),
         (0.0, 200.0, True),
         (0.0, 572.0, True),
+        (0.0, 572.957763671875, True),
+        (0.0, 572.9578247070312, False),  # the next number in single precision: over ten radians
         (0.0, 573.0, False),
         (0.0, -720.0, False),
         (float("inf"), 0.0, False),
