@@ -16,7 +16,7 @@ from service.feedback import journal
 from service.feedback.schemas import Row
 from service.locate.schemas import Answer
 
-_JPEG = {"Content-Type": "image/jpeg"}
+_JPEG = {"Content-Type": "image/jpeg", "Cache-Control": "no-store"}  # an answer for each test
 
 
 @pytest.fixture
