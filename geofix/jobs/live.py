@@ -17,8 +17,10 @@ from geofix.jobs.agenda import Due, agenda_key
 from geofix.jobs.connection import PREFIX, answering
 from geofix.jobs.types import Counts, Event, Manifest, State
 
-_OPEN = f"{PREFIX}open"
-_LEASES = f"{PREFIX}leases"
+OPEN = f"{PREFIX}open"
+LEASES = f"{PREFIX}leases"
+TOTALS = f"{PREFIX}totals"
+"""What was counted since Redis began, over all jobs; see ``census``."""
 _EPOCH = f"{PREFIX}epoch"
 _QUOTAS = {
     "running": "This key has too many unfinished jobs. Wait for one to end, or cancel one.",
@@ -106,15 +108,15 @@ class Live:
         """A job's fields (none: it is not here) and how many chunks are not done."""
         with answering():
             pipe = self._redis.pipeline(transaction=True)
-            pipe.hgetall(_job(job_id))
-            pipe.zcard(f"{_job(job_id)}:todo")
+            pipe.hgetall(job_key(job_id))
+            pipe.zcard(f"{job_key(job_id)}:todo")
             found, left = await pipe.execute()
         return cast("dict[str, str]", found), int(left)
 
     async def runs(self, job_id: str) -> bool | None:
         """Whether the job is being worked on; None when it is not here."""
         with answering():
-            state = await self._redis.hget(_job(job_id), "state")
+            state = await self._redis.hget(job_key(job_id), "state")
         return None if state is None else State(str(state)).running
 
     async def claim(
@@ -148,12 +150,12 @@ class Live:
     async def holders(self, job_id: str) -> int:
         """How many chunks of the job are leased."""
         with answering():
-            return int(await self._redis.hlen(f"{_job(job_id)}:held"))
+            return int(await self._redis.hlen(f"{job_key(job_id)}:held"))
 
     async def todo(self, job_id: str) -> list[int]:
         """The chunks that are not done."""
         with answering():
-            found = await self._redis.zrange(f"{_job(job_id)}:todo", 0, -1)
+            found = await self._redis.zrange(f"{job_key(job_id)}:todo", 0, -1)
         return [int(chunk) for chunk in cast("list[str]", found)]
 
     async def send(self, job_id: str, window: int) -> list[int]:
@@ -186,7 +188,7 @@ class Live:
     async def open_jobs(self) -> list[str]:
         """Jobs that have not ended."""
         with answering():
-            return sorted(cast("set[str]", await self._redis.smembers(_OPEN)))
+            return sorted(cast("set[str]", await self._redis.smembers(OPEN)))
 
     async def owned(self, owner: str, after: str, limit: int) -> list[str]:
         """Ids of an owner's jobs, newest first, those older than ``after``."""
@@ -201,11 +203,11 @@ class Live:
     async def drop(self, job_id: str, owner: str) -> None:
         """Forget a job."""
         with answering():
-            held = cast("list[str]", await self._redis.hkeys(f"{_job(job_id)}:held"))
+            held = cast("list[str]", await self._redis.hkeys(f"{job_key(job_id)}:held"))
             pipe = self._redis.pipeline(transaction=True)
-            pipe.zrem(_LEASES, "", *(f"{job_id}:{chunk}" for chunk in held))
+            pipe.zrem(LEASES, "", *(f"{job_id}:{chunk}" for chunk in held))
             pipe.delete(*_keys(job_id, owner)[:6])
-            pipe.srem(_OPEN, job_id)
+            pipe.srem(OPEN, job_id)
             pipe.zrem(f"{_owner(owner)}:jobs", job_id)
             pipe.hdel(f"{_owner(owner)}:running", job_id)
             pipe.hdel(f"{_owner(owner)}:bytes", job_id)
@@ -215,7 +217,7 @@ class Live:
 
     async def events(self, job_id: str, after: str, wait_ms: int) -> list[Event]:
         """Events after the id ``after``; waits for the first where there is none."""
-        key = f"{_job(job_id)}:events"
+        key = f"{job_key(job_id)}:events"
         with answering():
             found = await self._redis.xread({key: after or "0-0"}, count=500, block=wait_ms)
         streams = cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", found)
@@ -224,6 +226,11 @@ class Live:
             for _, entries in streams
             for event_id, fields in entries
         ]
+
+    async def swept(self, at: float) -> None:
+        """Say that a sweep has come to its end."""
+        with answering():
+            await self._redis.hset(TOTALS, "swept_at", repr(at))
 
     async def complete_index(self) -> bool:
         """Whether Redis knows all jobs; not so after its data was deleted."""
@@ -241,7 +248,8 @@ class Live:
             return await registered(keys=_keys(job_id, owner), args=args)
 
 
-def _job(job_id: str) -> str:
+def job_key(job_id: str) -> str:
+    """The hash of a job's fields; further parts of it stand behind a colon."""
     return f"{PREFIX}job:{job_id}"
 
 
@@ -251,9 +259,9 @@ def _owner(owner: str) -> str:
 
 
 def _keys(job_id: str, owner: str | None) -> list[str]:
-    job = _job(job_id)
+    job = job_key(job_id)
     parts = [f"{job}:{part}" for part in ("events", "todo", "held", "tries", "sends")]
-    keys = [job, *parts, _LEASES, _OPEN]
+    keys = [job, *parts, LEASES, OPEN]
     if owner is not None:
         keys += [f"{_owner(owner)}:{part}" for part in ("jobs", "running", "bytes")]
         keys.append(agenda_key(Due.RETENTION))

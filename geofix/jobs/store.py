@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from geofix.errors import Conflict, InvalidOption, NotFound, Unavailable
 from geofix.jobs.agenda import Agenda, Due
+from geofix.jobs.census import Census, census
 from geofix.jobs.connection import open_redis
 from geofix.jobs.course import counted, job_of, reached, snapshot, unfinished, verdict
 from geofix.jobs.live import Live, Quota
@@ -48,6 +49,7 @@ class JobStore:
         self.records = Records(objects)
         self.live = Live(redis)
         self.agenda = Agenda(redis)
+        self._redis = redis
         self.config = config
 
     @property
@@ -184,6 +186,10 @@ class JobStore:
         elif not unfinished(manifest, found):
             await self.end(job_id)
         return job_of(*await self.live.fields(job_id))
+
+    async def census(self) -> Census:
+        """How all jobs stand together. Raises Unavailable."""
+        return await census(self._redis)
 
     async def complete_index(self) -> int:
         """Rebuild every job that Redis does not know, if its data is gone. How many they were."""

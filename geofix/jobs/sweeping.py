@@ -68,6 +68,7 @@ async def sweep(store: JobStore, sender: TaskSender) -> Swept:
         await store.agenda.schedule(Due.WEBHOOK, job_id, time.time() + 60.0)  # unless it is told of
         await sender.webhook(job_id)
         swept += Swept(webhooks=1)
+    await store.live.swept(time.time())
     return swept
 
 

@@ -28,10 +28,13 @@ CONTROL_QUEUE = "control"
 CELERY_PRIORITY = {Priority.HIGH: 0, Priority.NORMAL: 3, Priority.LOW: 6}
 """Of the Redis transport, where 0 comes first; its default steps are 0, 3, 6 and 9."""
 
-BATCH_QUEUES = tuple(
-    f"{BATCH_QUEUE}\x06\x16{step}" if step else BATCH_QUEUE for step in (0, 3, 6, 9)
-)
-"""The lists in which the Redis transport keeps the queue's messages, one a priority."""
+
+def lists_of(queue: str) -> tuple[str, ...]:
+    """The lists in which the Redis transport keeps a queue's messages, one a priority."""
+    return tuple(f"{queue}\x06\x16{step}" if step else queue for step in (0, 3, 6, 9))
+
+
+BATCH_QUEUES = lists_of(BATCH_QUEUE)
 _RETRY = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}
 
 

@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.types import GalleryInfo
-from geofix.errors import GeofixError
+from geofix.errors import GeofixError, Unavailable
+from geofix.jobs.metrics import METRICS
 from geofix.observability import metrics, state
 from service import running
+from service.jobs.running import Jobs, attached
 
 _PATIENCE_S = 2.0
 """A dependency that takes longer is down: Prometheus waits for 10 seconds in all."""
@@ -24,6 +26,7 @@ async def look(app: FastAPI) -> None:
     if locator is not None:
         metrics.set_queue(locator.batcher.queue)
         await _look_at_galleries(locator.galleries)
+    await _look_at_jobs(attached(app))
 
 
 async def _look_at_galleries(galleries: Galleries) -> None:
@@ -39,3 +42,14 @@ async def _info(gallery: RecordedGallery) -> GalleryInfo | None:
             return await gallery.info()
     except (GeofixError, OSError):
         return None
+
+
+async def _look_at_jobs(jobs: Jobs | None) -> None:
+    if jobs is None:
+        METRICS.show(None, up=None)
+        return
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            METRICS.show(await jobs.store.census(), up=True)
+    except (Unavailable, TimeoutError):
+        METRICS.show(None, up=False)

@@ -39,6 +39,11 @@ def attach(app: FastAPI, jobs: Jobs | None) -> None:
     app.state.jobs = jobs
 
 
+def attached(app: FastAPI) -> Jobs | None:
+    """The jobs of this application; None where it has none."""
+    return cast("Jobs | None", app.state.jobs)
+
+
 @asynccontextmanager
 async def jobs_of_settings(config: Settings) -> AsyncIterator[Jobs | None]:
     """The jobs of these settings; None where no Redis is set."""
@@ -51,7 +56,7 @@ async def jobs_of_settings(config: Settings) -> AsyncIterator[Jobs | None]:
 
 def jobs_of(request: Request) -> Jobs:
     """The service's jobs. Raises Unavailable where it has none."""
-    jobs = cast("Jobs | None", request.app.state.jobs)
+    jobs = attached(request.app)
     if jobs is None:
         raise Unavailable(
             "This service takes no jobs: it runs without Redis. Its operator can start it with "

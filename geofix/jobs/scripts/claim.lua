@@ -11,7 +11,10 @@ if holder == token then -- asked twice, as the first answer was lost
   return {'ok', tonumber(redis.call('HGET', tries, chunk)), round}
 end
 if ends and tonumber(ends) > t then return {'busy', 0, 0} end
-if holder then redis.call('HINCRBY', job, 'redeliveries', 1) end
+if holder then
+  redis.call('HINCRBY', job, 'redeliveries', 1)
+  count('redelivered', 1)
+end
 redis.call('HSET', held, chunk, token)
 redis.call('ZADD', leases, t + seconds, member)
 if tonumber(sent) == 0 then redis.call('ZADD', todo, t, chunk) end

@@ -23,3 +23,7 @@ local function runs()
   local state = redis.call('HGET', job, 'state')
   return state == 'validating' or state == 'in_progress'
 end
+
+local function count(name, n)
+  redis.call('HINCRBY', 'geofix:totals', name, n)
+end

@@ -10,6 +10,9 @@ redis.call('ZREM', leases, id .. ':' .. chunk)
 if redis.call('ZREM', todo, chunk) == 1 then
   redis.call('HINCRBY', job, 'completed', completed)
   redis.call('HINCRBY', job, 'failed', failed)
+  count('completed', completed)
+  count('failed', failed)
+  redis.call('HSET', 'geofix:totals', 'settled_at', now())
   tell('progress')
 end
 return redis.call('ZCARD', todo)
