@@ -70,15 +70,20 @@ class Map(NamedTuple):
 
 
 def solve(sums: Sums, strengths: Sequence[float]) -> list[Map]:
-    """One map for each strength, from a single eigendecomposition.
+    """One map for each strength; several from a single eigendecomposition.
 
     The ridge is λ = strength · mean eigenvalue of the covariance, whatever the scale of vectors.
     """
     x_mean, y_mean = sums.x / sums.points, sums.y / sums.points
-    values, vectors = np.linalg.eigh(sums.xx - np.outer(sums.x, x_mean))
-    turned = vectors.T @ (sums.xy - np.outer(sums.x, y_mean))
-    values = np.maximum(values, 0.0)
-    scale = max(float(values.mean()), 1e-12)
+    covariance = sums.xx - np.outer(sums.x, x_mean)
+    crossed = sums.xy - np.outer(sums.x, y_mean)
+    scale = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    if len(strengths) == 1:
+        ridge = strengths[0] * scale * np.eye(len(covariance))
+        weights: Float64Array = np.linalg.solve(covariance + ridge, crossed).astype(np.float64)
+        return [Map(weights, x_mean, y_mean)]
+    values, vectors = np.linalg.eigh(covariance)
+    values, turned = np.maximum(values, 0.0), vectors.T @ crossed
     return [
         Map(vectors @ (turned / (values + s * scale)[:, None]), x_mean, y_mean) for s in strengths
     ]
