@@ -1,0 +1,43 @@
+"""What the web service listens to, holds and remembers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+
+class ServiceSettings(BaseModel):
+    """What the web service listens to, holds and remembers."""
+
+    host: str = Field(default="127.0.0.1", description="Address the service listens on.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=8000, description="Port of the service."
+    )
+    max_body_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=20 * 1024 * 1024, description="Largest request body, in bytes."
+    )
+    max_held_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=512 * 1024 * 1024, description="Bodies of all requests in memory, in bytes."
+    )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        default=2048, description="Open connections; beyond, the one idle longest is closed."
+    )
+    cache_s: Annotated[float, Field(ge=0)] = Field(
+        default=3600.0, description="Seconds for which answers are kept for repeats; 0 = none."
+    )
+    cache_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=64 * 1024 * 1024, description="Answers kept in memory for repeats, in bytes."
+    )
+    feedback_s: Annotated[float, Field(gt=0)] = Field(
+        default=86_400.0, description="Seconds for which the truth of an answer can be told."
+    )
+    feedback_answers: Annotated[int, Field(ge=1)] = Field(
+        default=50_000, description="Answers whose truth can be told; older ones are forgotten."
+    )
+    page_tiles: str = Field(
+        default="",
+        description="Map tiles of the web page, https://…/{z}/{x}/{y}.png or a raster .pmtiles; "
+        "empty = the coastlines and borders that are built in.",
+    )
+    page_tiles_attribution: str = Field(default="", description="Credit shown for them.")
