@@ -22,6 +22,7 @@ from geofix.engine import image
 from geofix.engine.batching import Batcher, Limits
 from geofix.engine.batching.infer import measure
 from geofix.engine.batching.lanes import BATCH_TURN_S, Lanes
+from geofix.engine.batching.queue import Pace, PhotoQueue
 from geofix.engine.encoder import Encoder
 from geofix.engine.models import Kind, ModelCard, Preprocessing, Resampling, built_in
 from geofix.engine.types import Embedding, Lane
@@ -444,3 +445,28 @@ def test_the_end_is_told_to_everybody(tmp_path: Path) -> None:
         assert not batcher.ready
         assert not threads("decoder")
         assert not threads("inference")
+
+
+def _ready(queue: PhotoQueue, *lanes: Lane) -> None:
+    """Bring a photo of each lane to where only the model is missing."""
+    for lane in lanes:
+        queue.put(FINE, lane)
+        passing = queue.next_to_decode()
+        assert passing is not None
+        passing.input = np.zeros((3, 1, 1), np.float32)
+        queue.decoded(passing)
+
+
+def _next_lanes(queue: PhotoQueue) -> list[Lane]:
+    batch = queue.next_to_encode()
+    queue.encoded(batch, 0.01)
+    return [passing.lane for passing in batch]
+
+
+def test_a_persons_run_takes_no_photos_of_a_batch_job_and_theirs_are_short_meanwhile() -> None:
+    queue = PhotoQueue(Pace(8, run_s=0.08), 1, dict.fromkeys(Lane, 60.0), Watcher())
+    _ready(queue, *[Lane.BATCH] * 10)
+    assert _next_lanes(queue) == [Lane.BATCH] * 8
+    _ready(queue, *[Lane.BATCH] * 6, Lane.INTERACTIVE)
+    assert _next_lanes(queue) == [Lane.INTERACTIVE]
+    assert _next_lanes(queue) == [Lane.BATCH] * 3

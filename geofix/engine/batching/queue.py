@@ -10,7 +10,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +33,10 @@ PATIENCE = 2.0
 """A photo is given up when it has waited this many times what may be waited at most."""
 _LINGER = 0.5
 """Of a full run's time: how long a run waits for photos that are being decoded."""
+SHORT_RUN_S = 0.03
+"""A run of a batch job's photos takes no longer while persons are around."""
+PERSONS_AROUND_S = 10.0
+"""How long that is after the last one came."""
 _MEMORY = 0.4
 """Weight of the newest observation of the pace."""
 
@@ -124,6 +128,7 @@ class PhotoQueue:
         self._to_decode = threading.Condition(self._lock)
         self._to_encode = threading.Condition(self._lock)
         self._saturated_since: float | None = None
+        self._last_person = -math.inf
         self._closed = False
 
     def admit(self, lane: Lane) -> None:
@@ -138,6 +143,8 @@ class PhotoQueue:
         with self._lock:
             if not admitted:
                 self._admit(lane)
+            if lane is Lane.INTERACTIVE:
+                self._last_person = now
             self._line.put(passing, now)
             self._to_decode.notify()
         return passing
@@ -180,7 +187,7 @@ class PhotoQueue:
                     continue
                 start_by = min(start_by, now + _LINGER * self.pace.run_s)
                 full = len(self._ready) >= self.pace.size
-                if not full and self._more_comes() and now < start_by:
+                if not full and self._worth_waiting() and now < start_by:
                     self._to_encode.wait(start_by - now)
                 elif batch := self._take(now):
                     return batch
@@ -266,14 +273,29 @@ class PhotoQueue:
         for waiting in (self._line, self._ready):
             yield from (passing for passing in waiting if not passing.given_up)
 
-    def _more_comes(self) -> bool:
-        return bool(self._decoding) or len(self._line) > 0
+    def _run_size(self, lane: Lane, now: float) -> int:
+        """Photos of a full run: fewer of a batch job while persons may come any moment."""
+        alone = lane is Lane.INTERACTIVE or now - self._last_person >= PERSONS_AROUND_S
+        if alone or not self.pace.photo_s:
+            return self.pace.size
+        return min(self.pace.size, max(1, int(SHORT_RUN_S / self.pace.photo_s)))
+
+    def _worth_waiting(self) -> bool:
+        """Whether more photos are on their way to this run; a person's waits for persons' only."""
+        coming = [*self._decoding, *self._line]
+        if self._ready.depth(Lane.INTERACTIVE):
+            return any(passing.lane is Lane.INTERACTIVE for passing in coming)
+        return bool(coming)
 
     def _take(self, now: float) -> list[Passing]:
+        """The photos of the next run, one lane's. Persons do not wait for a batch to be filled."""
         batch: list[Passing] = []
-        while len(batch) < self.pace.size and (passing := self._ready.take(now)) is not None:
+        lanes: Collection[Lane] = tuple(Lane)
+        size = 1
+        while len(batch) < size and (passing := self._ready.take(now, lanes)) is not None:
             if not _dropped(passing):
                 batch.append(passing)
+                lanes, size = (passing.lane,), self._run_size(passing.lane, now)
         self._running.update(batch)
         self._to_decode.notify_all()
         return batch
