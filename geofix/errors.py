@@ -18,6 +18,7 @@ GeofixError
 │   └── PrecisionCapped (403)
 ├── NotFound (404)
 ├── Conflict (409)
+│   ├── CanariesFailed (409)
 │   └── DataDirectoryBusy (409)
 ├── IdempotencyMismatch (422)
 ├── InvalidArchive (422)
@@ -157,6 +158,11 @@ class Conflict(GeofixError):
     status = 409
     slug = "conflict"
     title = "The request conflicts with the present state"
+
+
+class CanariesFailed(Conflict):
+    slug = "canaries-failed"
+    title = "The version was taken back"
 
 
 class DataDirectoryBusy(Conflict):

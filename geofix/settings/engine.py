@@ -66,6 +66,10 @@ class EngineSettings(BaseModel):
         description="Keep a small picture, without metadata, of every photo added to a gallery; "
         "a request may say otherwise.",
     )
+    version_grace_h: Annotated[float, Field(ge=0)] = Field(
+        default=24.0,
+        description="Hours for which a gallery's version that is out of use can be gone back to.",
+    )
     keep_s: Annotated[float, Field(gt=0)] = Field(
         default=600.0, description="Seconds for which an answer with keep=true can be refined."
     )

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.durable import replace_text
 from geofix.errors import Conflict, DataDirectoryBusy, InvalidOption, NotFound
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -43,6 +43,9 @@ class GalleryCard:
     dimension: int
     version: int = 1
     """The version in use."""
+    quantization: str = "int8"
+    owner: str = ""
+    """Account of the one caller who may use it; empty = everybody who may use galleries."""
 
 
 class DataDirectory:
@@ -111,7 +114,7 @@ class DataDirectory:
         """Make the gallery's folder and its card, or replace the card."""
         directory = self.gallery(card.name)
         directory.mkdir(parents=True, exist_ok=True)
-        _replace(directory / "gallery.json", json.dumps(asdict(card), indent=2))
+        replace_text(directory / "gallery.json", json.dumps(asdict(card), indent=2))
 
     def __enter__(self) -> DataDirectory:
         return self
@@ -129,7 +132,7 @@ class DataDirectory:
         return self.path / "owner.json"
 
     def _write_owner(self, owner: Owner) -> None:
-        _replace(self._owner_file, json.dumps(asdict(owner)))
+        replace_text(self._owner_file, json.dumps(asdict(owner)))
 
     def _written_owner(self) -> Owner | None:
         try:
@@ -145,11 +148,3 @@ def _busy(owner: Owner | None) -> str:
     if owner.address:
         return f"The data directory is held by {holder}, which answers at {owner.address}."
     return f"The data directory is held by {holder}. Wait for it to end, or stop it."
-
-
-def _replace(path: Path, text: str) -> None:
-    written = path.with_name(f"{path.name}.writing")
-    written.write_text(text + "\n", "utf-8")
-    sync_file(written)
-    written.replace(path)
-    sync_directory(path.parent)

@@ -19,3 +19,12 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all; on the disk when it returns."""
+    written = path.with_name(f"{path.name}.writing")
+    written.write_text(text + "\n", "utf-8")
+    sync_file(written)
+    written.replace(path)
+    sync_directory(path.parent)

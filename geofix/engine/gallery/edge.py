@@ -29,7 +29,7 @@ from geofix.engine.gallery.edge_shard import (
     open_shard,
     remove_others,
 )
-from geofix.engine.gallery.port import Space
+from geofix.engine.gallery.port import Quantization, Space
 from geofix.engine.gallery.records import GPS_DIMENSION, require_vector
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 from geofix.errors import GeofixError, InvalidOption
@@ -51,8 +51,15 @@ class EdgeGallery:
     """One version of a gallery, embedded in this process; implements ``port.Gallery``."""
 
     def __init__(
-        self, directory: Path, shard: qe.EdgeShard, info: GalleryInfo, exact_floats: int
+        self,
+        directory: Path,
+        shard: qe.EdgeShard,
+        info: GalleryInfo,
+        exact_floats: int,
+        *,
+        optimizes: bool = True,
     ) -> None:
+        self._optimizes = optimizes
         self._directory = directory
         self._shard = shard
         self._info = info
@@ -75,8 +82,12 @@ class EdgeGallery:
         dimension: int,
         version: int = 1,
         exact_floats: int = EXACT_FLOATS,
+        quantization: Quantization = Quantization.INT8,
+        optimizes: bool = True,
     ) -> EdgeGallery:
-        """Open the gallery in ``directory``, or make an empty one there.
+        """Open the gallery in ``directory``, or make an empty one of this quantization there.
+
+        Unless it ``optimizes`` by itself when it has grown, that waits to be asked for.
 
         Where a search without a filter has at most ``exact_floats`` numbers to compare, it
         compares them all, and there is nothing to optimise.
@@ -84,8 +95,8 @@ class EdgeGallery:
         Raises Unavailable when the shard is damaged or another process has it open.
         """
         info = GalleryInfo(name, version, encoder, dimension, count=0)
-        shard = await asyncio.to_thread(open_shard, directory, dimension)
-        return cls(directory, shard, info, exact_floats)
+        shard = await asyncio.to_thread(open_shard, directory, dimension, quantization)
+        return cls(directory, shard, info, exact_floats, optimizes=optimizes)
 
     async def info(self) -> GalleryInfo:
         """Name, version, encoder and present count."""
@@ -101,7 +112,9 @@ class EdgeGallery:
             for start in range(0, len(points), _WRITE_BATCH):
                 batch = points[start : start + _WRITE_BATCH]
                 await self._write(qe.UpdateOperation.upsert_points(to_points(batch)))
-        if not self._optimizing.locked() and await self._unindexed() > _UNINDEXED:
+        if not self._optimizes or self._optimizing.locked():
+            return
+        if await self._unindexed() > _UNINDEXED:
             self._background = asyncio.create_task(self._optimize_quietly())
 
     async def delete(self, ids: Sequence[str]) -> int:
@@ -151,8 +164,12 @@ class EdgeGallery:
 
     async def facet(self, field: str) -> dict[str, int]:
         """How many points hold each value of an indexed field, most frequent first."""
-        request = qe.FacetRequest(field, limit=10_000, exact=True)
-        response = await self._call(lambda shard: shard.facet(request))
+        # One value a point is the most there can be; a fixed limit would cut silently.
+        response = await self._call(
+            lambda shard: shard.facet(
+                qe.FacetRequest(field, limit=max(1, shard.info().points_count), exact=True)
+            )
+        )
         return {str(hit.value): hit.count for hit in response.hits if hit.count}
 
     async def scroll(self, batch: int = 1000) -> AsyncIterator[list[Point]]:

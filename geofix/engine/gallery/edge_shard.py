@@ -14,19 +14,22 @@ import qdrant_edge as qe
 
 from geofix.engine.gallery.conditions import KEYWORDS
 from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.records import GPS_DIMENSION
 from geofix.errors import Unavailable
 
 _CURRENT = "current"
 
 
-def open_shard(directory: Path, dimension: int) -> qe.EdgeShard:
+def open_shard(
+    directory: Path, dimension: int, quantization: Quantization = Quantization.INT8
+) -> qe.EdgeShard:
     """The shard in use, or a new one for vectors of ``dimension``. Raises Unavailable."""
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / _CURRENT).exists():
         path = directory / uuid.uuid4().hex
         path.mkdir()
-        shard = qe.EdgeShard.create(str(path), _config(dimension))
+        shard = qe.EdgeShard.create(str(path), _config(dimension, quantization))
         for field in KEYWORDS:
             shard.update(qe.UpdateOperation.create_field_index(field, qe.PayloadSchemaType.Keyword))
         shard.update(qe.UpdateOperation.create_field_index("captured", qe.PayloadSchemaType.Float))
@@ -45,19 +48,29 @@ def load(path: Path) -> qe.EdgeShard:
     except Exception as error:  # Edge raises nothing more specific
         raise Unavailable(
             "The gallery's index is damaged or open in another process. If no other process has "
-            "it, remove the gallery's version folder: it is rebuilt from the manifest."
+            "it, remove the folder `index` of the gallery's version: it is rebuilt from the ledger."
         ) from error
 
 
-def _config(dimension: int) -> qe.EdgeConfig:
+def _quantized(
+    wanted: Quantization,
+) -> qe.ScalarQuantizationConfig | qe.BinaryQuantizationConfig | None:
+    if wanted is Quantization.INT8:
+        return qe.ScalarQuantizationConfig(
+            qe.ScalarType.Int8, quantile=0.99, memory=qe.Memory.Pinned
+        )
+    if wanted is Quantization.BINARY:
+        return qe.BinaryQuantizationConfig(memory=qe.Memory.Pinned)
+    return None
+
+
+def _config(dimension: int, quantization: Quantization) -> qe.EdgeConfig:
     return qe.EdgeConfig(
         vectors={
             "image": qe.EdgeVectorParams(
                 dimension,
                 qe.Distance.Dot,  # of unit vectors: the cosine, and the vectors stay as they are
-                quantization_config=qe.ScalarQuantizationConfig(
-                    qe.ScalarType.Int8, quantile=0.99, memory=qe.Memory.Pinned
-                ),
+                quantization_config=_quantized(quantization),
                 memory=qe.Memory.Cached,
             ),
             "gps": qe.EdgeVectorParams(

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import logging
+import shutil
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from geofix.engine.gallery import versions
 from geofix.engine.gallery.directory import DataDirectory, GalleryCard
-from geofix.engine.gallery.edge import EdgeGallery
-from geofix.engine.gallery.ledger import Ledger
-from geofix.engine.gallery.port import Gallery
+from geofix.engine.gallery.durable import sync_directory
+from geofix.engine.gallery.ledger import LedgerView
+from geofix.engine.gallery.opening import Opener
 from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.engine.gallery.swapping import Swap
+from geofix.engine.gallery.versions import State, VersionCard
 from geofix.engine.types import GalleryInfo, Neighbour
-from geofix.errors import Conflict
+from geofix.errors import Conflict, GeofixError, NotFound
 from geofix.settings import Settings
 
-if TYPE_CHECKING:
-    from geofix.engine.gallery.qdrant_server import QdrantServer
+log = logging.getLogger(__name__)
+
+_DRAIN_S = 60.0
+"""How long searches that began on a version may still use it after another took its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draining:
+    """A version that searches may still be using, and the task that closes it."""
+
+    gallery: RecordedGallery
+    task: asyncio.Task[None]
 
 
 class Galleries:
@@ -26,10 +43,13 @@ class Galleries:
     def __init__(self, directory: DataDirectory, settings: Settings) -> None:
         self._directory = directory
         self._settings = settings
-        self._server: QdrantServer | None = None
+        self._opener = Opener(settings)
         self._last_known: dict[str, GalleryInfo] = {}
         self._open: dict[str, RecordedGallery] = {}
         self._opening = asyncio.Lock()
+        self._swapping = asyncio.Lock()
+        self._draining: dict[tuple[str, int], _Draining] = {}
+        self._closing = asyncio.Event()
 
     def names(self) -> list[str]:
         """Names of the galleries, sorted."""
@@ -69,8 +89,10 @@ class Galleries:
         """Keep what a gallery says of itself for when it cannot be reached."""
         self._last_known[info.name] = info
 
-    async def create(self, name: str, encoder: str, dimension: int) -> RecordedGallery:
-        """The gallery of this name; an empty one when there is none.
+    async def create(
+        self, name: str, encoder: str, dimension: int, *, owner: str = ""
+    ) -> RecordedGallery:
+        """The gallery of this name; an empty one, of this owner, when there is none.
 
         Raises Conflict when there is one of another encoder.
         """
@@ -82,8 +104,94 @@ class Galleries:
                     "choose another name, or the model it was built with."
                 )
         else:
-            self._directory.write_card(GalleryCard(name, encoder, dimension))
+            self._directory.gallery(name)  # refuses a bad name before anything is made
+            first = VersionCard(1, encoder, dimension, created_at=now())
+            versions.write(self._directory.gallery(name), first)
+            self._directory.write_card(GalleryCard(name, encoder, dimension, owner=owner))
         return await self.open(name)
+
+    def card(self, name: str) -> GalleryCard:
+        """What is fixed about a gallery, and which version is in use. Raises NotFound."""
+        return self._directory.card(name)
+
+    def versions(self, name: str) -> list[VersionCard]:
+        """Every version of a gallery, oldest first. Raises NotFound."""
+        return known_versions(self._directory, name)
+
+    async def activate(
+        self, name: str, version: int, *, allow_missing: bool = False
+    ) -> VersionCard:
+        """Let a version take the place of the one in use, and go back to it if that fails.
+
+        Searches under way end on the version they began on. Raises NotFound; Conflict for one
+        that is not fit to be used; CanariesFailed when it was taken back.
+        """
+        # Whoever asked may give up waiting; the swap is finished or taken back all the same.
+        return await asyncio.shield(self._activate(name, version, allow_missing=allow_missing))
+
+    async def _activate(self, name: str, version: int, *, allow_missing: bool) -> VersionCard:
+        async with self._swapping:
+            before = await self.open(name)
+            swap = Swap(self._directory, self._opener, self._settings, self._open)
+            draining = self._draining.pop((name, version), None)
+            if draining is not None:
+                draining.task.cancel()
+            after = None if draining is None else draining.gallery
+            replaced = self.card(name).version
+            try:
+                card = await swap.run(name, version, before, after, allow_missing=allow_missing)
+            except BaseException:
+                if after is not None:
+                    self._drain(name, version, after)
+                raise
+            if replaced != version:
+                self._drain(name, replaced, before)
+            return card
+
+    async def delete(self, name: str) -> None:
+        """Remove a gallery with all it holds. Raises NotFound."""
+        cards, opened_version = self.versions(name), self.card(name).version
+        folder = self.folder(name)
+        async with self._opening:
+            gone = folder.with_name(f"~{name}-{uuid.uuid4().hex}")
+            (folder / "gallery.json").unlink()
+            folder.rename(gone)
+            sync_directory(folder.parent)
+            if (opened := self._open.pop(name, None)) is not None:
+                self._drain(name, opened_version, opened)
+            self._last_known.pop(name, None)
+        for card in cards:
+            await self._opener.remove(name, card)
+        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+
+    async def expire(self) -> None:
+        """Remove versions that are out of use for longer than the grace period."""
+        await asyncio.to_thread(self._sweep_deleted)
+        for name in self.names():
+            for card in self.versions(name):
+                over = card.state in (State.RETIRED, State.REJECTED) and card.ended_at
+                if over and age_s(card.ended_at) > self._settings.version_grace_h * 3600.0:
+                    await self._opener.remove(name, card)
+                    await asyncio.to_thread(remove_version, self.folder(name), card.version)
+
+    def _sweep_deleted(self) -> None:
+        for left in self._directory.path.glob("galleries/~*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _drain(self, name: str, version: int, gallery: RecordedGallery) -> None:
+        """Close a version when no search can be using it any more."""
+
+        async def close_later() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_S):
+                    await self._closing.wait()
+            self._draining.pop((name, version), None)
+            try:
+                await gallery.close()
+            except (GeofixError, OSError, RuntimeError) as error:  # its files may be gone
+                log.warning("a gallery that is out of use was not closed: %s", type(error).__name__)
+
+        self._draining[name, version] = _Draining(gallery, asyncio.create_task(close_later()))
 
     async def close(self) -> None:
         """Close what is open; the data directory stays owned."""
@@ -91,51 +199,59 @@ class Galleries:
             while self._open:
                 _, gallery = self._open.popitem()
                 await gallery.close()
-            if self._server is not None:
-                await self._server.close()
+            self._closing.set()
+            await asyncio.gather(*(one.task for one in self._draining.values()))
+            await self._opener.close()
 
     async def _opened(self, card: GalleryCard) -> RecordedGallery:
-        directory = self._directory.gallery(card.name)
-        index = await (self._on_server(card) if self._settings.qdrant_url else self._embedded(card))
-        async with AsyncExitStack() as undo:
-            undo.push_async_callback(index.close)
-            ledger = await asyncio.to_thread(Ledger, directory, card.dimension)
-            undo.callback(ledger.close)
-            gallery = await RecordedGallery.open(index, ledger)
-            undo.pop_all()
-        return gallery
-
-    async def _embedded(self, card: GalleryCard) -> Gallery:
-        return await EdgeGallery.open(
-            self._directory.gallery(card.name) / f"v{card.version}",
-            name=card.name,
-            encoder=card.encoder,
-            dimension=card.dimension,
-            version=card.version,
-        )
-
-    async def _on_server(self, card: GalleryCard) -> Gallery:
-        # Imported where a server is used: the client is large.
-        from geofix.engine.gallery.qdrant import QdrantGallery  # noqa: PLC0415
-        from geofix.engine.gallery.qdrant_server import QdrantServer  # noqa: PLC0415
-
-        wanted = self._settings
-        if self._server is None:
-            self._server = QdrantServer(
-                wanted.qdrant_url, wanted.qdrant_api_key, deadline_s=wanted.qdrant_deadline_s
-            )
-        return await QdrantGallery.open(
-            self._server,
-            name=card.name,
-            encoder=card.encoder,
-            dimension=card.dimension,
-            version=card.version,
-            layout=wanted.qdrant_layout,
-        )
+        folder = self._directory.gallery(card.name)
+        version = version_card(folder, card)
+        return await self._opener.open(folder, version, thumbnails=folder / "thumbnails")
 
     def _recorded(self, card: GalleryCard) -> int:
-        ledger = Ledger(self._directory.gallery(card.name), card.dimension)
-        try:
-            return len(ledger.ids())
-        finally:
-            ledger.close()
+        where = versions.folder(self._directory.gallery(card.name), card.version)
+        return len(LedgerView(where, card.dimension).ids())
+
+
+def version_card(folder: Path, card: GalleryCard) -> VersionCard:
+    """The card of the version in use; made where the gallery has none yet."""
+    try:
+        return versions.read(folder, card.version)
+    except NotFound:
+        made = VersionCard(card.version, card.encoder, card.dimension, created_at=now())
+        versions.write(folder, made)
+        return made
+
+
+def known_versions(directory: DataDirectory, name: str) -> list[VersionCard]:
+    """Every version of a gallery, oldest first; the gallery's card says which one is in use.
+
+    Raises NotFound.
+    """
+    active = directory.card(name).version
+
+    def as_used(card: VersionCard) -> VersionCard:
+        if card.version == active:
+            return replace(card, state=State.ACTIVE)
+        # Cut off between the swap and the note of it.
+        return replace(card, state=State.RETIRED) if card.state is State.ACTIVE else card
+
+    return [as_used(card) for card in versions.read_all(directory.gallery(name))]
+
+
+def remove_version(gallery: Path, version: int) -> None:
+    """Remove a version's folder and its bridge: the card first, so that none is half there."""
+    where = versions.folder(gallery, version)
+    (where / versions.CARD).unlink(missing_ok=True)
+    shutil.rmtree(where, ignore_errors=True)
+    (gallery / f"bridge.v{version}.npz").unlink(missing_ok=True)
+
+
+def now() -> str:
+    """The present moment, to the second, as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def age_s(moment: str) -> float:
+    """Seconds since a moment that ``now`` gave."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

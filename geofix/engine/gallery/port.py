@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
 
 Space = Literal["image", "gps"]
 """What is compared: the photos' own vectors, or their places in location space."""
+
+
+class Quantization(StrEnum):
+    """What the graph is walked with; what it finds is compared again with the full vectors."""
+
+    INT8 = "int8"
+    BINARY = "binary"
+    """A bit a dimension: small, and often not good enough for a re-index to be accepted."""
+    NONE = "none"
+    """The full vectors."""
 
 
 class Gallery(Protocol):

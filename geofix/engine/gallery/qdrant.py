@@ -11,7 +11,7 @@ import numpy as np
 from qdrant_client import models
 
 from geofix.engine.gallery.conditions import KEYWORDS, conditions
-from geofix.engine.gallery.port import Space
+from geofix.engine.gallery.port import Quantization, Space
 from geofix.engine.gallery.qdrant_points import (
     create_collection,
     from_record,
@@ -59,13 +59,14 @@ class QdrantGallery:
         version: int = 1,
         layout: QdrantLayout | None = None,
         exact_floats: int = _EXACT_FLOATS,
+        quantization: Quantization = Quantization.INT8,
     ) -> QdrantGallery:
         """Open this version of a gallery, or make an empty one. Raises Unavailable."""
         info = GalleryInfo(name, version, encoder, dimension, count=0)
         gallery = cls(server, info, exact_floats)
         if not await server.call(lambda c: c.collection_exists(gallery.collection)):
             await create_collection(
-                server.client, gallery.collection, dimension, layout or QdrantLayout()
+                server.client, gallery.collection, dimension, layout or QdrantLayout(), quantization
             )
         return gallery
 

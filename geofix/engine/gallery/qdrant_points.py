@@ -9,6 +9,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from geofix.engine.gallery.captured import span
 from geofix.engine.gallery.conditions import KEYWORDS, Conditions, cell_tokens
+from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.records import GPS_DIMENSION, SHOWN, TEXT_FIELDS
 from geofix.engine.types import Float32Array, Neighbour, Point
 from geofix.settings import QdrantLayout
@@ -23,7 +24,11 @@ _WRITE_BATCH = 1000
 
 
 async def create_collection(
-    client: AsyncQdrantClient, name: str, dimension: int, layout: QdrantLayout
+    client: AsyncQdrantClient,
+    name: str,
+    dimension: int,
+    layout: QdrantLayout,
+    quantization: Quantization = Quantization.INT8,
 ) -> None:
     """Make a collection for image vectors of ``dimension``, with all its indexes.
 
@@ -53,11 +58,7 @@ async def create_collection(
         hnsw_config=models.HnswConfigDiff(
             m=16, ef_construct=128, full_scan_threshold=400_000, on_disk=False
         ),
-        quantization_config=models.ScalarQuantization(
-            scalar=models.ScalarQuantizationConfig(
-                type=models.ScalarType.INT8, quantile=0.99, always_ram=True
-            )
-        ),
+        quantization_config=_quantized(quantization),
         strict_mode_config=models.StrictModeConfig(
             enabled=True,
             max_query_limit=_MOST_FOUND,
@@ -74,6 +75,20 @@ async def create_collection(
         await client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD)
     await client.create_payload_index(name, "captured", models.PayloadSchemaType.FLOAT)
     await client.create_payload_index(name, "location", models.PayloadSchemaType.GEO)
+
+
+def _quantized(
+    wanted: Quantization,
+) -> models.ScalarQuantization | models.BinaryQuantization | None:
+    if wanted is Quantization.INT8:
+        int8 = models.ScalarQuantizationConfig(
+            type=models.ScalarType.INT8, quantile=0.99, always_ram=True
+        )
+        return models.ScalarQuantization(scalar=int8)
+    if wanted is Quantization.BINARY:
+        bits = models.BinaryQuantizationConfig(always_ram=True)
+        return models.BinaryQuantization(binary=bits)
+    return None
 
 
 def to_points(points: Sequence[Point]) -> list[models.PointStruct]:

@@ -7,37 +7,74 @@ brought up to date, so that it may have lost anything, or be missing altogether.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from geofix.engine.gallery.ledger import Ledger, Upsert
+from geofix.engine.gallery.ledger import Ledger, LedgerView, Upsert
 from geofix.engine.gallery.port import Gallery, Space
 from geofix.engine.gallery.review import Finding, review
 from geofix.engine.gallery.thumbnails import Thumbnails
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
+from geofix.errors import Unavailable
 
 _COMPACT_BYTES = 64 * 2**20
 """The log is compacted when it is larger than this and than the manifest."""
+_FOLLOWED_SHARE = 16
+"""So many times as large it may become while another version follows it."""
+
+
+Convert = Callable[[Sequence[Point]], list[Point]]
+"""Gives points the vectors of another version; those for which it cannot are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """The version that took a version's place."""
+
+    gallery: RecordedGallery
+    convert: Convert
 
 
 class RecordedGallery:
     """An index together with its ledger; implements ``port.Gallery``."""
 
-    def __init__(self, index: Gallery, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        index: Gallery,
+        ledger: Ledger,
+        thumbnails: Path | None = None,
+        followed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``thumbnails``: their folder, where the ledger's has none of its own.
+
+        While the ledger is ``followed`` its log is let grow: what follows it would otherwise have
+        to compare everything again.
+        """
         self._index = index
         self._ledger = ledger
-        self.thumbnails = Thumbnails(ledger.directory / "thumbnails")
+        self.ledger: LedgerView = ledger
+        self.thumbnails = Thumbnails(thumbnails or ledger.directory / "thumbnails")
+        self._followed = followed
+        self._successor: Successor | None = None
         self.ingesting = asyncio.Lock()
         """Held from looking for a photo in the gallery until it is written."""
         self._writing = asyncio.Lock()
         self._closed = False
 
     @classmethod
-    async def open(cls, index: Gallery, ledger: Ledger) -> RecordedGallery:
+    async def open(
+        cls,
+        index: Gallery,
+        ledger: Ledger,
+        thumbnails: Path | None = None,
+        followed: Callable[[], bool] = lambda: False,
+    ) -> RecordedGallery:
         """Bring ``index`` up to date with ``ledger``; both are closed with the gallery."""
         mutations = await asyncio.to_thread(lambda: list(ledger.mutations()))
         gone: set[str] = set()
-        for mutation in mutations:
+        for mutation, _ in mutations:
             if isinstance(mutation, Upsert):
                 await index.upsert(mutation.points)
                 gone.difference_update(point.id for point in mutation.points)
@@ -47,7 +84,7 @@ class RecordedGallery:
         expected = ledger.manifest_rows if not mutations else len(ledger.ids())
         if await index.count() != expected:
             await _rebuild(index, ledger)
-        gallery = cls(index, ledger)
+        gallery = cls(index, ledger, thumbnails, followed)
         await asyncio.to_thread(gallery.thumbnails.remove, gone)
         return gallery
 
@@ -111,6 +148,19 @@ class RecordedGallery:
         async with self._writing:
             await asyncio.to_thread(self._ledger.compact)
 
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Writes wait; searches go on."""
+        async with self._writing:
+            yield
+
+    def succeeded_by(self, successor: Successor | None) -> None:
+        """Hand writes on from now on: whoever still holds this version must lose none of them.
+
+        Called while writes are paused. None takes it back.
+        """
+        self._successor = successor
+
     async def close(self) -> None:
         """Close index and ledger; nothing happens when they are closed already."""
         async with self._writing:
@@ -120,18 +170,49 @@ class RecordedGallery:
             await self._index.close()
             self._ledger.close()
 
+    async def hold(self, points: Sequence[Point]) -> None:
+        """Add points that the version in use holds; only for whoever keeps this one in step."""
+        if points:
+            async with self._writing:
+                await self._write(points)
+
+    async def drop(self, ids: Sequence[str]) -> None:
+        """Remove points that the version in use does not hold; as ``hold``."""
+        if ids:
+            async with self._writing:
+                await self._erase(ids)
+
     async def _upsert(self, points: Sequence[Point]) -> None:
         async with self._writing:
-            await asyncio.to_thread(self._ledger.upsert, points)
-            await self._index.upsert(points)
-            if self._ledger.log_bytes > max(_COMPACT_BYTES, self._ledger.manifest_bytes):
-                await asyncio.to_thread(self._ledger.compact)
+            if self._successor is not None:
+                await self._hand_on(self._successor, points)
+            else:
+                await self._write(points)
 
     async def _delete(self, ids: Sequence[str]) -> int:
         async with self._writing:
-            await asyncio.to_thread(self._ledger.delete, ids)
+            if self._successor is not None:
+                return await self._successor.gallery.delete(ids)
+            count = await self._erase(ids)
             await asyncio.to_thread(self.thumbnails.remove, ids)
-            return await self._index.delete(ids)
+            return count
+
+    async def _write(self, points: Sequence[Point]) -> None:
+        await asyncio.to_thread(self._ledger.upsert, points)
+        await self._index.upsert(points)
+        limit, size = max(_COMPACT_BYTES, self._ledger.manifest_bytes), self._ledger.log_bytes
+        if size > limit and (size > _FOLLOWED_SHARE * limit or not self._followed()):
+            await asyncio.to_thread(self._ledger.compact)
+
+    async def _erase(self, ids: Sequence[str]) -> int:
+        await asyncio.to_thread(self._ledger.delete, ids)
+        return await self._index.delete(ids)
+
+    async def _hand_on(self, successor: Successor, points: Sequence[Point]) -> None:
+        converted = await asyncio.to_thread(successor.convert, points)
+        if len(converted) < len(points):
+            raise Unavailable("The gallery has just changed its encoder. Send the photo again.")
+        await successor.gallery.upsert(converted)
 
 
 async def _rebuild(index: Gallery, ledger: Ledger) -> None:

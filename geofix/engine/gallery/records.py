@@ -85,6 +85,11 @@ def from_batch(batch: pa.RecordBatch) -> list[Point]:
     ]
 
 
+def image_vectors(batch: pa.RecordBatch) -> Float32Array:
+    """The image vectors of the rows, float32 [rows, D]."""
+    return _vectors(batch, "image")
+
+
 def _vectors(batch: pa.RecordBatch, name: str) -> Float32Array:
     """float32 [rows, D]; rows without a vector hold anything."""
     column = batch.column(name)

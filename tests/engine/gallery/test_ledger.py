@@ -82,7 +82,7 @@ def test_points_come_back_as_they_were(tmp_path: Path) -> None:
     written = [point(1, -89.123456789012345), point(2)]
     ledger.upsert(written)
     ledger.delete([point(3).id])
-    read = list(ledger.mutations())
+    read = [mutation for mutation, _ in ledger.mutations()]
     assert isinstance(read[0], Upsert)
     assert read[1] == Delete((point(3).id,))
     ledger.compact()
