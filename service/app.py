@@ -37,6 +37,7 @@ from service.feedback.endpoints import router as feedback_router
 from service.feedback.schemas import Truth
 from service.galleries.coverage import router as coverage_router
 from service.galleries.endpoints import router as galleries_router
+from service.galleries.versions import router as versions_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
 from service.internal import endpoints as internal
@@ -71,6 +72,7 @@ _ACCESS = (
     (feedback_router, access.allowed(Scope.LOCATE, capped=True)),
     (embed_router, access.allowed(Scope.LOCATE)),
     (galleries_router, access.allowed(Scope.GALLERIES)),
+    (versions_router, access.allowed(Scope.ADMIN)),
     (coverage_router, access.allowed(Scope.GALLERIES)),
     (jobs_router, access.allowed(Scope.JOBS, capped=True)),
     (outputs_router, access.allowed(Scope.JOBS, capped=True)),

@@ -12,12 +12,24 @@ import billiard
 from celery import Celery, signals
 from kombu import Exchange, Queue
 
+from geofix.engine.gallery.port import Quantization
 from geofix.errors import Unavailable
 from geofix.jobs.sweeping import COLLECT_S, SWEEP_S
-from geofix.jobs.tasks import BATCH_QUEUE, COLLECT, CONTROL_QUEUE, LOCATE_CHUNK, SWEEP, WEBHOOK
+from geofix.jobs.tasks import (
+    BATCH_QUEUE,
+    COLLECT,
+    CONTROL_QUEUE,
+    LOCATE_CHUNK,
+    REINDEX,
+    REINDEX_QUEUE,
+    SWEEP,
+    WEBHOOK,
+)
 from geofix.settings import Settings
+from indexer.galleries.plan import Plan
 from workers.batch import work_chunk
 from workers.health import Pulse, install, probe_queue
+from workers.reindex import AGAIN_S, work_reindex
 from workers.sweep import call_webhook, collect_jobs, sweep_jobs
 from workers.workbench import Workplace
 
@@ -25,6 +37,8 @@ CHUNK_S = 540.0
 """A chunk that takes longer keeps what it has and goes back to the queue."""
 HARD_LIMIT_S = 600.0
 """A task that takes longer is killed."""
+REINDEX_LIMIT_S = 7 * 86_400
+"""The same for a re-index, of which no second copy does harm."""
 VISIBILITY_S = 900
 """When Redis delivers again what was not acknowledged: above the hard limit, or a task that is
 still at work would run twice. Leases make up for the wait."""
@@ -62,7 +76,7 @@ def create_app(config: Settings, worker: str = "") -> Celery:
         },
         task_queues=[
             Queue(name, Exchange(name), routing_key=name)  # else they would share one route
-            for name in (BATCH_QUEUE, CONTROL_QUEUE, probe_queue(worker))
+            for name in (BATCH_QUEUE, CONTROL_QUEUE, REINDEX_QUEUE, probe_queue(worker))
         ],
         task_default_queue=BATCH_QUEUE,
         beat_schedule={
@@ -99,6 +113,15 @@ def _add_tasks(app: Celery, config: Settings, worker: str) -> None:
                 alive=pulse.beat,
             )
         )
+
+    @app.task(name=REINDEX, time_limit=REINDEX_LIMIT_S)
+    def reindex(
+        gallery: str, base: int, model: str, quantization: str, pace: float, most_missing: float
+    ) -> None:
+        plan = Plan(model, Quantization(quantization) if quantization else None, pace, most_missing)
+        if not work_reindex(config, gallery, base, plan, stopping=stopping.is_set):
+            given = (gallery, base, model, quantization, pace, most_missing)
+            app.send_task(REINDEX, args=given, queue=REINDEX_QUEUE, countdown=AGAIN_S)
 
     @app.task(name=SWEEP)
     def sweep() -> None:

@@ -23,15 +23,16 @@ from redis.exceptions import RedisError
 from geofix.cli.supervisor import Child, Supervisor
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.errors import DataDirectoryBusy
-from geofix.jobs.tasks import BATCH_QUEUE, CONTROL_QUEUE
+from geofix.jobs.tasks import BATCH_QUEUE, CONTROL_QUEUE, REINDEX_QUEUE
 from geofix.settings import Settings
 from workers.health import Pulse
 
 _GEOFIX = (sys.executable, "-m", "geofix.cli.main")
 _BATCH_PROCESSES = 2
 """While one chunk is written and the next one claimed, another one is with the engine."""
-_CONTROL_PROCESSES = 2
-"""A webhook may wait for its receiver; the sweep must not wait for the webhook."""
+_CONTROL_PROCESSES = 3
+"""A webhook may wait for its receiver, a re-index may take hours; the sweep must wait for
+neither."""
 
 
 def run_all(config: Settings) -> None:
@@ -54,8 +55,8 @@ def run_all(config: Settings) -> None:
     children.append(Child("service", serve, environment, ready=partial(_answers, url)))
     environment = {**environment, "GEOFIX_SERVICE_URL": url}
     children += [
-        _worker("worker", BATCH_QUEUE, _BATCH_PROCESSES, config, environment),
-        _worker("control", CONTROL_QUEUE, _CONTROL_PROCESSES, config, environment),
+        _worker("worker", (BATCH_QUEUE,), _BATCH_PROCESSES, config, environment),
+        _worker("control", (CONTROL_QUEUE, REINDEX_QUEUE), _CONTROL_PROCESSES, config, environment),
         Child("clock", (*_GEOFIX, "worker", "clock"), environment),
     ]
     supervisor = Supervisor(children)
@@ -64,10 +65,15 @@ def run_all(config: Settings) -> None:
 
 
 def _worker(
-    name: str, queue: str, processes: int, config: Settings, environment: Mapping[str, str]
+    name: str,
+    queues: tuple[str, ...],
+    processes: int,
+    config: Settings,
+    environment: Mapping[str, str],
 ) -> Child:
     pulse = Pulse.of(config.data_dir, name)
-    command = ("worker", "run", "--name", name, "--queue", queue, "--processes", str(processes))
+    chosen = tuple(part for queue in queues for part in ("--queue", queue))
+    command = ("worker", "run", "--name", name, "--processes", str(processes), *chosen)
 
     async def ready() -> bool:
         return pulse.alive()

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from geofix.cli import index_report
 from geofix.cli.gallery_targets import Target, target
+from geofix.cli.index_versions import activate_command, reindex_command, versions_command
 from geofix.engine.gallery.offers import Offer
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import GeofixError
@@ -47,6 +48,10 @@ def index() -> None:
 
     Where a service owns the data directory, the commands go through it.
     """
+
+
+for _command in (reindex_command, versions_command, activate_command):
+    index.add_command(_command)
 
 
 @index.command("build")

@@ -29,11 +29,12 @@ def worker() -> None:
 @_NAME
 @click.option(
     "--queue",
-    type=click.Choice(["batch", "control"]),
+    type=click.Choice(["batch", "control", "reindex"]),
     multiple=True,
-    default=("batch", "control"),
+    default=("batch", "control", "reindex"),
     show_default=True,
-    help="batch: photos; control: sweeps and webhooks, which should not wait behind photos.",
+    help="batch: photos; control: sweeps and webhooks, which should not wait behind photos; "
+    "reindex: new versions of galleries, one at a time.",
 )
 @click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
 def run(name: str, queue: tuple[str, ...], processes: int) -> None:

@@ -26,6 +26,8 @@ class Sight:
     photo: Photo
     """Without its pixels."""
     embedding: Embedding
+    encoder: str
+    """Whose embedding it is."""
     asked: frozenset[Channel]
     """Generators that could look at the pixels while they were there."""
     proposals: tuple[Proposal, ...]
@@ -38,6 +40,7 @@ class Sight:
         cls,
         photo: Photo,
         embedding: Embedding,
+        encoder: str,
         generators: Iterable[Generator],
         proposals: Sequence[Proposal],
         prediction: Prediction,
@@ -46,6 +49,7 @@ class Sight:
         return cls(
             photo=replace(photo, pixels=_NO_PIXELS),
             embedding=embedding,
+            encoder=encoder,
             asked=frozenset(g.channel for g in generators) & frozenset(NEED_PHOTO),
             proposals=tuple(p for p in proposals if p.channel in NEED_PHOTO),
             degraded=tuple(d for d in prediction.degraded if d.channel in NEED_PHOTO),

@@ -12,8 +12,10 @@ from geofix.engine.batching import Batcher, Passing
 from geofix.engine.conclude import Findings, conclude
 from geofix.engine.courtesy import Courtesy
 from geofix.engine.encoder import Encoder, LocationEncoder
+from geofix.engine.eyes import Eye, Eyes, View, unseen
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
+from geofix.engine.gallery.versions import VersionCard
 from geofix.engine.generators import router
 from geofix.engine.generators.attributes import AttributesGenerator, attribute_table
 from geofix.engine.generators.lmm import LmmGenerator
@@ -63,10 +65,14 @@ class Locator:
         settings: Settings,
         space: LocationSpace,
         watch: Watcher | None = None,
+        eyes: Eyes | None = None,
     ) -> None:
         self.batcher = batcher
         self.space = space
         self.galleries = galleries
+        self.eyes = eyes or Eyes(
+            Eye(batcher, space), galleries, settings, watch or Watcher(), keeps_up=False
+        )
         self._directory = directory
         self._generators = {str(g.channel): g for g in generators}
         self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
@@ -111,9 +117,17 @@ class Locator:
                 calibrated=role != "calibrate",
                 keeps_up=role == "service",
             )
-            locator = cls(batcher, directory, galleries, generators, settings, space, watch)
+            eyes = Eyes(
+                Eye(batcher, space),
+                galleries,
+                settings,
+                watch or Watcher(),
+                keeps_up=role == "service",
+            )
+            locator = cls(batcher, directory, galleries, generators, settings, space, watch, eyes)
             if role == "service":
                 await asyncio.to_thread(locator.warm_up)
+                await eyes.view((settings.gallery,))  # its encoder may be another one
         except BaseException:
             directory.release()
             raise
@@ -143,6 +157,12 @@ class Locator:
     def location_encoder(self) -> LocationEncoder:
         """The one that belongs to the encoder, loaded when it is first asked for."""
         return self.space.encoder
+
+    async def prepare(self, cards: Sequence[VersionCard], version: int) -> None:
+        """Have the encoder of a version at work before the version is used."""
+        for card in cards:
+            if card.version == version:
+                await self.eyes.of(card.encoder, warm=True)
 
     def warm_up(self) -> None:
         """Do now what the first photo would wait for; reading text warms up by itself."""
@@ -174,24 +194,30 @@ class Locator:
         if options.keep and cap_km is None:
             query = found.query
             sight = Sight.of(
-                query.photo, query.embedding, self._chosen(options), found.proposals, prediction
+                query.photo,
+                query.embedding,
+                found.encoder,
+                self._chosen(options),
+                found.proposals,
+                prediction,
             )
             self._kept.put(prediction.id, options.account, sight)
         return replace(prediction, cap_km=cap_km, timings_ms=clock.total())
 
     async def infos(self, names: Sequence[str]) -> tuple[GalleryInfo, ...]:
         """The galleries that ``locate`` searches for these names, as they are now."""
-        return (await self._open(names)).infos
+        return (await self._open(await self._view(names), names)).infos
 
     async def find(self, data: bytes, options: LocateOptions, clock: Stopwatch) -> Findings:
         """Everything that an answer is concluded from; raises as ``locate`` does."""
         await self._courtesy.step_aside(options.lane)
         deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
         generators = self._chosen(options)
-        passing = self.batcher.put(data, options.lane)
+        view = await self._view(options.galleries, options.account)
+        passing = view.eye.batcher.put(data, options.lane)
         photo = await clock.stage("decode", passing.photo(), _size)
         found, readable = await asyncio.gather(
-            self._retrieve(photo, passing, options, clock),
+            self._retrieve(view, photo, passing, options, clock),
             self._readable(photo, data, generators, clock),
         )
         query = replace(found.query, photo=readable, deadline=deadline)
@@ -200,7 +226,7 @@ class Locator:
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
         found = found.joined(*await propose_all(local, query, clock))
         if self._lmm is not None and self._lmm in generators:
-            found = await self._ask(self._lmm, found, options, clock)
+            found = await self._ask(view, self._lmm, found, options, clock)
         return found
 
     async def refine(self, answer_id: str, options: LocateOptions) -> Prediction:
@@ -213,7 +239,10 @@ class Locator:
         generators = self._chosen(options)
         sight = self._kept.get(answer_id, options.account)
         recalled, degraded = sight.recall(generators, by_name="auto" not in options.generators)
-        found = await self._search(sight.photo, sight.embedding, options, clock)
+        view = await self._view(options.galleries, options.account)
+        if view.eye.name != sight.encoder:
+            raise unseen(view.eye.name)
+        found = await self._search(view, sight.photo, sight.embedding, options, clock)
         found = replace(found, proposals=recalled, degraded=(*found.degraded, *degraded))
         others = [generator for generator in generators if generator.channel not in NEED_PHOTO]
         found = found.joined(*await propose_all(others, found.query, clock))
@@ -225,14 +254,16 @@ class Locator:
         """Raise what ``locate`` would for these options, before any photo is looked at."""
         self.batcher.admit(options.lane)
         self._chosen(options)
-        opened = await self._open(options.galleries)
-        if options.rule is not Rule.GEOFIX and not await self.space.reaches(opened.infos):
-            raise self._cannot_compare(options.rule)
+        view = await self._view(options.galleries, options.account)
+        opened = await self._open(view, options.galleries)
+        if options.rule is not Rule.GEOFIX and not await view.eye.space.reaches(opened.infos):
+            raise _cannot_compare(view.eye.name, options.rule)
         await asyncio.to_thread(background.background, options.filter)
 
     async def galleries_of(self, options: LocateOptions) -> tuple[GalleryInfo, ...]:
         """The galleries that an answer would be searched in. Raises as ``locate`` does."""
-        return (await self._open(options.galleries)).infos
+        view = await self._view(options.galleries, options.account)
+        return (await self._open(view, options.galleries)).infos
 
     async def embed_image(
         self, data: bytes, lane: Lane = Lane.INTERACTIVE, *, admitted: bool = False
@@ -255,25 +286,34 @@ class Locator:
 
     async def close(self) -> None:
         """Close the galleries and give the data directory back."""
-        await asyncio.to_thread(self.batcher.close)
         if self._lmm is not None:
             await self._lmm.close()
-        await self.space.close()
+        await self.eyes.close()
         await self.galleries.close()
         self._directory.release()
 
     async def _retrieve(
-        self, photo: Photo, passing: Passing, options: LocateOptions, clock: Stopwatch
+        self,
+        view: View,
+        photo: Photo,
+        passing: Passing,
+        options: LocateOptions,
+        clock: Stopwatch,
     ) -> Findings:
         """What the encoder and the galleries say of the photo."""
         embedding = await clock.stage("encode", passing.embedding())
-        return await self._search(photo, embedding, options, clock)
+        return await self._search(view, photo, embedding, options, clock)
 
     async def _search(
-        self, photo: Photo, embedding: Embedding, options: LocateOptions, clock: Stopwatch
+        self,
+        view: View,
+        photo: Photo,
+        embedding: Embedding,
+        options: LocateOptions,
+        clock: Stopwatch,
     ) -> Findings:
         """What the galleries hold that looks like the photo, and the photo in location space."""
-        opened = await self._open(options.galleries)
+        opened = await self._open(view, options.galleries)
         galleries, infos = opened.galleries, opened.infos
         neighbours, degraded = await clock.stage(
             "search",
@@ -282,15 +322,17 @@ class Locator:
         )
         degraded = (*opened.degraded, *degraded)
         query = Query(photo, embedding, neighbours, options.filter, account=options.account)
-        look, calibrated = await self.space.look(embedding, galleries, infos)
+        look, calibrated = await view.eye.space.look(embedding, galleries, infos)
         if look is None and options.rule is not Rule.GEOFIX:
-            raise self._cannot_compare(options.rule)
+            raise _cannot_compare(view.eye.name, options.rule)
         found = Findings(
-            query, self.encoder.name, infos, degraded=degraded, look=look, calibrated=calibrated
+            query, view.eye.name, infos, degraded=degraded, look=look, calibrated=calibrated
         )
         if look is None or options.rule is not Rule.GEOCLIP:
             return found
-        again = await self._open(options.galleries)  # the first look may have taken all their time
+        again = await self._open(
+            view, options.galleries
+        )  # the first look may have taken all their time
         best, _ = await retrieval.nearest(again.galleries, look.vector, 1, options.filter, "gps")
         return replace(found, nearest=best[0] if best else None)
 
@@ -305,7 +347,12 @@ class Locator:
         return await clock.stage("enlarge", asyncio.to_thread(self._decode_to_read, data), _size)
 
     async def _ask(
-        self, lmm: LmmGenerator, found: Findings, options: LocateOptions, clock: Stopwatch
+        self,
+        view: View,
+        lmm: LmmGenerator,
+        found: Findings,
+        options: LocateOptions,
+        clock: Stopwatch,
     ) -> Findings:
         """The findings and, where this photo is worth its price, what the language model says."""
         sketch = await clock.stage(
@@ -323,16 +370,9 @@ class Locator:
             return found.joined((), [Degradation(str(Channel.LMM), decision.degraded)])
         if not decision.ask:
             return found
-        opened = await self._open(options.galleries)
+        opened = await self._open(view, options.galleries)
         dissimilar = await retrieval.farthest(opened.galleries, query, lmm.references)
         return found.joined(*await propose_all([lmm], replace(query, dissimilar=dissimilar), clock))
-
-    def _cannot_compare(self, rule: Rule) -> InvalidOption:
-        return InvalidOption(
-            f"The rule {str(rule)!r} compares the photo with places, and the encoder "
-            f"{self.encoder.name!r} sees no places: choose an encoder that is aligned with them, "
-            "a gallery of 500 photos or more, which bridges the gap, or the rule 'geofix'."
-        )
 
     def _decode_to_read(self, data: bytes) -> Photo:
         return image.decode(data, target=_READING_PIXELS)
@@ -351,10 +391,22 @@ class Locator:
             )
         return [self._generators[name] for name in self._generators if name in wanted]
 
-    async def _open(self, names: Sequence[str]) -> Opened:
+    async def _view(self, names: Sequence[str], account: str = "") -> View:
+        return await self.eyes.view(names or (self._settings.gallery,), account)
+
+    async def _open(self, view: View, names: Sequence[str]) -> Opened:
         named = names or (self._settings.gallery,)
-        return await retrieval.open_all(self.galleries, named, self.encoder, self._settings)
+        encoder = view.eye.batcher.encoder
+        return await retrieval.open_all(view.galleries, named, encoder, self._settings)
 
 
 def _size(photo: Photo) -> dict[str, object]:
     return {"width": photo.width, "height": photo.height, "format": photo.format}
+
+
+def _cannot_compare(encoder: str, rule: Rule) -> InvalidOption:
+    return InvalidOption(
+        f"The rule {str(rule)!r} compares the photo with places, and the encoder "
+        f"{encoder!r} sees no places: choose an encoder that is aligned with them, "
+        "a gallery of 500 photos or more, which bridges the gap, or the rule 'geofix'."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from geofix.engine.encoder import Encoder
 from geofix.engine.gallery.galleries import Galleries
@@ -21,6 +21,9 @@ from geofix.engine.types import (
 )
 from geofix.errors import Conflict, GalleryTimeout, Unavailable
 from geofix.settings import Settings
+
+if TYPE_CHECKING:
+    from geofix.engine.eyes import Pinned
 
 T = TypeVar("T")
 
@@ -77,7 +80,7 @@ class Opened:
 
 
 async def open_all(
-    galleries: Galleries, names: Sequence[str], encoder: Encoder, settings: Settings
+    galleries: Galleries | Pinned, names: Sequence[str], encoder: Encoder, settings: Settings
 ) -> Opened:
     """Open galleries by name, each once; one that cannot be reached, or not in time, is left out
     and named.

@@ -18,12 +18,18 @@ WEBHOOK = "geofix.webhook"
 """Arguments: job_id (str)."""
 SWEEP = "geofix.sweep"
 """No arguments; runs every few seconds."""
+REINDEX = "geofix.reindex"
+"""Arguments: gallery (str), the version in use (int), model and quantization (str; empty = as they
+are), pace and most_missing (float)."""
 COLLECT = "geofix.collect"
 """No arguments; runs every hour: what may be deleted is deleted."""
 
 BATCH_QUEUE = "batch"
 CONTROL_QUEUE = "control"
 """Sweeps and webhooks, which must not wait behind photos."""
+
+REINDEX_QUEUE = "reindex"
+"""Re-indexing takes hours, which nothing else must wait for."""
 
 CELERY_PRIORITY = {Priority.HIGH: 0, Priority.NORMAL: 3, Priority.LOW: 6}
 """Of the Redis transport, where 0 comes first; its default steps are 0, 3, 6 and 9."""
@@ -47,6 +53,17 @@ class TaskSender(Protocol):
     async def webhook(self, job_id: str) -> None:
         """Ask for the call that tells of a job's end. Raises Unavailable."""
 
+    async def reindex(
+        self,
+        gallery: str,
+        base: int,
+        model: str,
+        quantization: str,
+        pace: float,
+        most_missing: float,
+    ) -> None:
+        """Ask for a new version of a gallery. Raises Unavailable."""
+
 
 class CelerySender:
     """Sends tasks over Celery's broker."""
@@ -67,6 +84,19 @@ class CelerySender:
     async def webhook(self, job_id: str) -> None:
         """Ask for the call that tells of a job's end."""
         await self._send(WEBHOOK, (job_id,), CONTROL_QUEUE, 0)
+
+    async def reindex(
+        self,
+        gallery: str,
+        base: int,
+        model: str,
+        quantization: str,
+        pace: float,
+        most_missing: float,
+    ) -> None:
+        """Ask for a new version of a gallery."""
+        given = (gallery, base, model, quantization, pace, most_missing)
+        await self._send(REINDEX, given, REINDEX_QUEUE, 0)
 
     async def _send(self, name: str, args: tuple[object, ...], queue: str, priority: int) -> None:
         send = partial(self._app.send_task, name, args=args, queue=queue, priority=priority)

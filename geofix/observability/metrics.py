@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -24,6 +24,7 @@ from geofix.engine.watching import Watcher
 from geofix.observability import answers
 from geofix.observability.registry import REGISTRY, SECONDS, known
 
+SWAPS = ("activated", "rolled-back", "refused")
 STAGES = ("decode", "enlarge", "encode", "search", "text", "attributes", "lmm", "posterior")
 CAUSES = ("timeout", "failed", "unavailable", "over-budget", "photo-not-kept")
 RADII = ("50", "90")
@@ -119,6 +120,13 @@ FEEDBACK_KM = Histogram(
     registry=REGISTRY,
 )
 
+GALLERY_SWAPS = Counter(
+    "geofix_gallery_swaps_total",
+    "Versions of galleries that were to take another's place, by what became of it.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+
 
 class EngineMetrics(Watcher):
     """Counts what the engine tells."""
@@ -153,11 +161,11 @@ class EngineMetrics(Watcher):
         REFUSED.labels(lane).inc()
 
 
-def set_queue(queue: PhotoQueue) -> None:
-    """Show what is waiting now."""
+def set_queues(queues: Sequence[PhotoQueue]) -> None:
+    """Show what is waiting now, before all encoders together."""
     for lane in Lane:
-        QUEUE_PHOTOS.labels(lane).set(queue.depth(lane))
-        QUEUE_AGE.labels(lane).set(queue.age_s(lane))
+        QUEUE_PHOTOS.labels(lane).set(sum(queue.depth(lane) for queue in queues))
+        QUEUE_AGE.labels(lane).set(max((queue.age_s(lane) for queue in queues), default=0.0))
 
 
 def set_breaker(state: State | None) -> None:
@@ -175,6 +183,11 @@ def measured(distance_km: float, radii_km: Mapping[str, float]) -> None:
         FEEDBACK_RADIUS.labels(name, str(distance_km <= radii_km[name]).lower()).inc()
 
 
+def swapped(outcome: str) -> None:
+    """Count what became of a version that was to be activated; one of ``SWAPS``."""
+    GALLERY_SWAPS.labels(known(outcome, SWAPS)).inc()
+
+
 def _begin() -> None:
     """Have the series that alerts look at, before anything happens."""
     for outcome in Outcome:
@@ -190,6 +203,8 @@ def _begin() -> None:
         REFUSED.labels(lane)
     for stage in STAGES:
         STAGE_SECONDS.labels(stage)
+    for swap in SWAPS:
+        GALLERY_SWAPS.labels(swap)
     for radius in RADII:
         for held in ("true", "false"):
             FEEDBACK_RADIUS.labels(radius, held)

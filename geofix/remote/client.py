@@ -53,6 +53,7 @@ class Service:
         data: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes]] | None = None,
         content: AsyncIterator[bytes] | None = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Its answer, asked for again while it is busy; a ``content`` can be sent once only.
@@ -67,7 +68,7 @@ class Service:
                     params=params,
                     data=data,
                     files=files,
-                    content=content,
+                    content=content if body is None else body,
                     headers=headers,
                 )
             except httpx.HTTPError as error:

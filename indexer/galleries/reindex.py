@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,6 +30,7 @@ from geofix.engine.types import Point
 from geofix.errors import Conflict
 from geofix.settings import Settings
 from indexer.galleries.gate import validate
+from indexer.galleries.plan import Plan
 
 _NEARLY = 16
 """Mutations behind, with which a version can be validated."""
@@ -39,20 +40,6 @@ _ERASURE_S = 600.0
 
 Progress = Callable[[int, int], None]
 """Points done, and how many there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the new version is to be."""
-
-    model: str = ""
-    """Encoder; empty = the one it has."""
-    quantization: Quantization | None = None
-    """None = the one it has."""
-    pace: float = 1.0
-    """Share of the time that is worked; the rest is left to others."""
-    most_missing: float = 0.0
-    """Largest share of photos that need not be readable any more."""
 
 
 class _StoppedError(Exception):

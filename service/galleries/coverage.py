@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from geofix.engine.gallery.conditions import CELL_LEVELS
 from geofix.errors import InvalidOption, NotFound, Unavailable
 from geofix.geo.cells import ids_of
+from service.galleries.endpoints import opened
 from service.locate.geojson import CellPolygon, outlines
 from service.problems import responses
-from service.running import locator_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
@@ -51,7 +51,7 @@ class Coverage(BaseModel):
 )
 async def coverage(request: Request, name: str) -> Coverage:
     """S2 cells of level 5, about 290 km wide, with the number of photos in each."""
-    gallery = await locator_of(request).galleries.open(name)
+    gallery = await opened(request, name)
     counts = await gallery.facet("cell")
     return await asyncio.to_thread(_outlined, counts)
 

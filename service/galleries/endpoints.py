@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer, Status
+from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.errors import (
     Conflict,
     EmptyPhoto,
@@ -26,6 +27,7 @@ from geofix.errors import (
     UnsupportedFormat,
 )
 from service import uploads
+from service.auth.access import caller_of
 from service.galleries.schemas import (
     GalleryDescription,
     GalleryList,
@@ -35,6 +37,7 @@ from service.galleries.schemas import (
     PhotoOutcome,
     Removed,
 )
+from service.galleries.versions import Version, Versions
 from service.problems import responses
 from service.refusals import refusal
 from service.running import cache_of, locator_of, settings_of
@@ -73,7 +76,8 @@ _PHOTO = {
 async def list_galleries(request: Request) -> GalleryList:
     """Every gallery, by name."""
     galleries = locator_of(request).galleries
-    opened = [await galleries.open(name) for name in galleries.names()]
+    names = galleries.mine(caller_of(request).account)
+    opened = [await galleries.open(name) for name in names]
     return GalleryList(galleries=[GallerySummary.of(await gallery.info()) for gallery in opened])
 
 
@@ -85,7 +89,21 @@ async def list_galleries(request: Request) -> GalleryList:
 )
 async def describe_gallery(request: Request, name: str) -> GalleryDescription:
     """Counts by country, source, licence and contributor."""
-    return await GalleryDescription.read(await locator_of(request).galleries.open(name))
+    return await GalleryDescription.read(await opened(request, name))
+
+
+@router.get(
+    "/{name}/versions",
+    operation_id="listVersions",
+    summary="The versions of a gallery",
+    responses=responses(NotFound, InvalidOption, Unavailable),
+)
+async def list_versions(request: Request, name: str) -> Versions:
+    """The one in use, those being built, and those that can be gone back to."""
+    galleries = locator_of(request).galleries
+    galleries.require(name, caller_of(request).account)
+    cards = await asyncio.to_thread(galleries.versions, name)
+    return Versions(versions=[Version.of(card) for card in cards])
 
 
 @router.get(
@@ -102,7 +120,7 @@ async def review_gallery(
     ] = "",
 ) -> GalleryReview:
     """Every photo is compared with all others; nothing is changed."""
-    gallery = await locator_of(request).galleries.open(name)
+    gallery = await opened(request, name)
     return GalleryReview.of(await gallery.review(since))
 
 
@@ -135,11 +153,14 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
         raise uploads.unsupported(request, uploads.MULTIPART)
     form = await uploads.read_form(request, max_photos=1)
     fields, data = _fields(form), form.photo
-    encoder = locator.encoder
     if name not in locator.galleries.names():
         await locator.embed_image(data)  # a photo that is refused must not leave a new gallery
-    gallery = await locator.galleries.create(name, encoder.name, encoder.dimension)
-    locations = await asyncio.to_thread(lambda: locator.location_encoder)
+        await locator.galleries.create(name, locator.encoder.name, locator.encoder.dimension)
+    view = await locator.eyes.view((name,), caller_of(request).account)
+    gallery, encoder = await view.galleries.open(name), view.eye.batcher.encoder
+    if (await gallery.fixed()).encoder != encoder.name:
+        raise Conflict(f"Gallery {name!r} holds no vectors of photos: its encoder takes none.")
+    locations = await asyncio.to_thread(lambda: view.eye.space.encoder)
     offer = Offer(
         key=fields.key or hashlib.sha256(data).hexdigest(),
         read=lambda: data,
@@ -158,7 +179,7 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
     await cache_of(request).forget()
     if outcome.error is not None:
         raise outcome.error
-    locator.space.keep_up([await gallery.info()])
+    view.eye.space.keep_up([await gallery.info()])
     response.status_code = 201 if outcome.status is Status.ADDED else 200
     return PhotoOutcome.of(outcome)
 
@@ -178,7 +199,7 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
 )
 async def show_photo(request: Request, name: str, photo_id: UUID) -> Response:
     """Kept where the photo was added with `thumbnail`, or the service's setting says so."""
-    gallery = await locator_of(request).galleries.open(name)
+    gallery = await opened(request, name)
     picture = await asyncio.to_thread(gallery.thumbnails.read, str(photo_id))
     if picture is None:
         raise NotFound(f"There is no thumbnail of photo {photo_id} in gallery {name!r}.")
@@ -194,7 +215,7 @@ async def show_photo(request: Request, name: str, photo_id: UUID) -> Response:
 )
 async def remove_photo(request: Request, name: str, photo_id: UUID) -> None:
     """Once answered, no search returns it."""
-    gallery = await locator_of(request).galleries.open(name)
+    gallery = await opened(request, name)
     removed = await gallery.delete([str(photo_id)])
     await cache_of(request).forget()
     if not removed:
@@ -211,11 +232,18 @@ async def remove_photos_of(
     request: Request, name: str, contributor: Annotated[str, Query(min_length=1)]
 ) -> Removed:
     """Once answered, no search returns one of them."""
-    gallery = await locator_of(request).galleries.open(name)
+    gallery = await opened(request, name)
     ids = await gallery.ids_by("contributor", [contributor])
     removed = await gallery.delete(list(ids))
     await cache_of(request).forget()
     return Removed(removed=removed)
+
+
+async def opened(request: Request, name: str) -> RecordedGallery:
+    """A gallery that the caller may use. Raises NotFound where there is none."""
+    galleries = locator_of(request).galleries
+    galleries.require(name, caller_of(request).account)
+    return await galleries.open(name)
 
 
 def _fields(form: uploads.Form) -> PhotoFields:

@@ -24,7 +24,7 @@ async def look(app: FastAPI) -> None:
     locator = running.opened(app)
     metrics.set_breaker(None if locator is None else locator.lmm_circuit)
     if locator is not None:
-        metrics.set_queue(locator.batcher.queue)
+        metrics.set_queues([eye.batcher.queue for eye in locator.eyes.all()])
         await _look_at_galleries(locator.galleries)
     await _look_at_jobs(attached(app))
 

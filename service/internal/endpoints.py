@@ -1,7 +1,7 @@
-"""POST /v1/internal/locate: photos in the object store, asked for by a worker.
+"""What workers ask: photos in the object store to be located, a version that they built to be used.
 
-The answers stream as NDJSON, one ``Located`` a line, in the order they finish. It is no part of
-the public API: only who shows the workers' key is answered.
+The answers of the former stream as NDJSON, one ``Located`` a line, in the order they finish. None
+of this is part of the public API: only who shows the workers' key is answered.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from geofix.errors import Forbidden
 from geofix.remote.engine import KEY_HEADER, REFERENCES_PATH, Located, ReferencesRequest
 from geofix.remote.worker_key import worker_key
 from geofix.settings import Settings
+from service.galleries.versions import Version, activate
 from service.internal.inputs import Inputs
 from service.locate.local import LocalEngine
 from service.locate.schemas import PhotoInfo
@@ -44,6 +45,13 @@ async def locate_references(request: Request, asked: ReferencesRequest) -> Strea
     options = await engine.understand(asked.options, asked.account)
     located = engine.locate_each(asked.references, options)
     return StreamingResponse(_lines(request, asked, located), media_type=NDJSON)
+
+
+@router.post("/v1/internal/galleries/{name}/versions/{version}/activate")
+async def activate_version(request: Request, name: str, version: int) -> Version:
+    """Use a version that a worker has built."""
+    await _admit(request)
+    return await activate(request, name, version)
 
 
 async def _admit(request: Request) -> None:

@@ -20,11 +20,13 @@ from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.swapping import Swap
 from geofix.engine.gallery.versions import State, VersionCard
 from geofix.engine.types import GalleryInfo, Neighbour
-from geofix.errors import Conflict, GeofixError, NotFound
+from geofix.errors import Conflict, NotFound
 from geofix.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_OPERATORS = ("", "local")
+"""Accounts of whoever works on the machine itself."""
 _DRAIN_S = 60.0
 """How long searches that began on a version may still use it after another took its place."""
 
@@ -45,6 +47,7 @@ class Galleries:
         self._settings = settings
         self._opener = Opener(settings)
         self._last_known: dict[str, GalleryInfo] = {}
+        self._owners: dict[str, str] = {}
         self._open: dict[str, RecordedGallery] = {}
         self._opening = asyncio.Lock()
         self._swapping = asyncio.Lock()
@@ -110,6 +113,24 @@ class Galleries:
             self._directory.write_card(GalleryCard(name, encoder, dimension, owner=owner))
         return await self.open(name)
 
+    def require(self, name: str, account: str) -> None:
+        """Raise NotFound for a gallery that is not there, or private and another account's."""
+        if self._owner(name) not in ("", account) and account not in _OPERATORS:
+            raise NotFound(f"There is no gallery {name!r}.")
+
+    def mine(self, account: str) -> list[str]:
+        """Names of the galleries that an account may use, sorted."""
+        return [
+            name
+            for name in self.names()
+            if account in _OPERATORS or self._owner(name) in ("", account)
+        ]
+
+    def _owner(self, name: str) -> str:
+        if name not in self._owners:
+            self._owners[name] = self.card(name).owner  # it never changes
+        return self._owners[name]
+
     def card(self, name: str) -> GalleryCard:
         """What is fixed about a gallery, and which version is in use. Raises NotFound."""
         return self._directory.card(name)
@@ -160,6 +181,7 @@ class Galleries:
             if (opened := self._open.pop(name, None)) is not None:
                 self._drain(name, opened_version, opened)
             self._last_known.pop(name, None)
+            self._owners.pop(name, None)
         for card in cards:
             await self._opener.remove(name, card)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
@@ -170,6 +192,8 @@ class Galleries:
         for name in self.names():
             for card in self.versions(name):
                 over = card.state in (State.RETIRED, State.REJECTED) and card.ended_at
+                if (name, card.version) in self._draining:
+                    continue
                 if over and age_s(card.ended_at) > self._settings.version_grace_h * 3600.0:
                     await self._opener.remove(name, card)
                     await asyncio.to_thread(remove_version, self.folder(name), card.version)
@@ -188,7 +212,7 @@ class Galleries:
             self._draining.pop((name, version), None)
             try:
                 await gallery.close()
-            except (GeofixError, OSError, RuntimeError) as error:  # its files may be gone
+            except Exception as error:  # its files may be gone, and Edge has no errors of its own
                 log.warning("a gallery that is out of use was not closed: %s", type(error).__name__)
 
         self._draining[name, version] = _Draining(gallery, asyncio.create_task(close_later()))

@@ -58,6 +58,7 @@ class RecordedGallery:
         self.thumbnails = Thumbnails(thumbnails or ledger.directory / "thumbnails")
         self._followed = followed
         self._successor: Successor | None = None
+        self._info: GalleryInfo | None = None
         self.ingesting = asyncio.Lock()
         """Held from looking for a photo in the gallery until it is written."""
         self._writing = asyncio.Lock()
@@ -91,6 +92,12 @@ class RecordedGallery:
     async def info(self) -> GalleryInfo:
         """Name, version, encoder and present count."""
         return await self._index.info()
+
+    async def fixed(self) -> GalleryInfo:
+        """As ``info``, without counting anew."""
+        if self._info is None:
+            self._info = await self._index.info()
+        return self._info
 
     async def upsert(self, points: Sequence[Point]) -> None:
         """Add points, replacing those with the same id; on the disk when it returns."""
@@ -167,8 +174,10 @@ class RecordedGallery:
             if self._closed:
                 return
             self._closed = True
-            await self._index.close()
-            self._ledger.close()
+            try:
+                await self._index.close()
+            finally:
+                self._ledger.close()
 
     async def hold(self, points: Sequence[Point]) -> None:
         """Add points that the version in use holds; only for whoever keeps this one in step."""

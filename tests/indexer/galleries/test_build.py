@@ -127,7 +127,7 @@ def points(data: Path, gallery: str = "default") -> dict[str, Point]:
 
 def manifest(data: Path, gallery: str = "default") -> list[dict[str, object]]:
     """The rows of a gallery's manifest."""
-    path = data / "galleries" / gallery / "manifest.parquet"
+    path = data / "galleries" / gallery / "v1" / "manifest.parquet"
     rows: list[dict[str, object]] = pq.read_table(path).to_pylist()
     return rows
 
@@ -203,7 +203,7 @@ def test_kill_9_loses_nothing_doubles_nothing_and_shifts_no_row(
     source: Path, undisturbed: Path, tmp_path: Path, seed: int
 ) -> None:
     rng = random.Random(seed)  # noqa: S311 - a seeded choice, not a secret
-    log = tmp_path / "galleries" / "default" / "mutations.log"
+    log = tmp_path / "galleries" / "default" / "v1" / "mutations.log"
     killed = 0
     for _ in range(3):
         before = size(log)
@@ -223,7 +223,7 @@ def test_kill_9_loses_nothing_doubles_nothing_and_shifts_no_row(
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(
     source: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    log = tmp_path / "galleries" / "default" / "mutations.log"
+    log = tmp_path / "galleries" / "default" / "v1" / "mutations.log"
     child = start_build(source, tmp_path)
     wait_until(child, log, 1)
     child.send_signal(signal.SIGINT)
