@@ -43,6 +43,8 @@ _UNINDEXED = 20_000
 _VECTORS = 2
 """Vectors of a point, each of which Edge counts when it is indexed."""
 
+_VALUES = 16
+"""Of one field that a point has at most: cells of several sizes."""
 _WRITE_BATCH = 64
 """Points written at once: searches wait for that long, about 10 ms at 1280 dimensions."""
 
@@ -164,10 +166,10 @@ class EdgeGallery:
 
     async def facet(self, field: str) -> dict[str, int]:
         """How many points hold each value of an indexed field, most frequent first."""
-        # One value a point is the most there can be; a fixed limit would cut silently.
+        # So many values there can be at most; a fixed limit would cut silently.
         response = await self._call(
             lambda shard: shard.facet(
-                qe.FacetRequest(field, limit=max(1, shard.info().points_count), exact=True)
+                qe.FacetRequest(field, limit=1 + _VALUES * shard.info().points_count, exact=True)
             )
         )
         return {str(hit.value): hit.count for hit in response.hits if hit.count}
