@@ -96,9 +96,22 @@ async def _work(
             return _End.DONE
         return watch.result() if watch in done else _End.CUT_SHORT
     finally:
-        for task in (work, watch):
+        await ended(work, watch)
+
+
+async def ended(*tasks: asyncio.Task[object]) -> None:
+    """Cancel tasks until they end.
+
+    Once is not enough: a library that the cancellation reaches inside a time-out of its own may
+    take it for that, and the task would go on and hold its lease for good.
+    """
+    while pending := {task for task in tasks if not task.done()}:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(work, watch, return_exceptions=True)
+        await asyncio.wait(pending, timeout=1.0)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # whoever wanted it has had it; asyncio would log it again
 
 
 async def _watch(
