@@ -53,6 +53,7 @@ test-web: web $(VENV)/.dev  ## The page: style, types, logic, and the page in a 
 test-ops: $(VENV)/.dev  ## Tests that need programs beside Python
 	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
 		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
+	@command -v promtool > /dev/null || $(APT) prometheus
 	$(BIN)/python -m pytest -m tools
 
 evaluation: $(VENV)/.dev  ## Measure the built-in encoder on PHOTOS=folder anew, into docs/evaluation

@@ -1,0 +1,1 @@
+"""What operators watch Geofix with: Prometheus' rules and Grafana's dashboards."""
