@@ -20,8 +20,7 @@ from scipy.spatial import cKDTree
 from benchmarks.simulation.language_model import SCATTER_KM, Habits
 from benchmarks.simulation.photos import CONFUSER_KM, Fading, Photos
 from benchmarks.simulation.world import World
-from geofix.engine.posterior import GEOSCORE_KM
-from geofix.engine.types import Float32Array, Float64Array, Int64Array
+from geofix.engine.types import GEOSCORE_KM, Float32Array, Float64Array, Int64Array
 from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
 
 _COARSE_GRID = (3, 6)

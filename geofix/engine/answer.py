@@ -22,18 +22,9 @@ from geofix.engine.types import (
 )
 from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
-from geofix.geo.places import Locality, continent, country_name, reverse
+from geofix.geo.places import CONTINENTS, NOWHERE, Locality, continent, country_name, reverse
 from geofix.geo.priors import cell_countries, earth
 
-CONTINENTS = {
-    "AF": "Africa",
-    "AN": "Antarctica",
-    "AS": "Asia",
-    "EU": "Europe",
-    "NA": "North America",
-    "OC": "Oceania",
-    "SA": "South America",
-}
 _CLUSTER_KM = 25.0
 _NAMED_CLUSTERS = 4
 _SHARES_LISTED = 10
@@ -153,10 +144,7 @@ def clusters(
             centre_countries[members[0]],
             place.city if place else "",
         )
-        if place:
-            named.append((cluster, place))
-        else:
-            named.append((cluster, Locality("", "", "", True, "", None)))
+        named.append((cluster, place or NOWHERE))
     return tuple(named)
 
 

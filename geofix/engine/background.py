@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geofix.engine import kernels, region
-from geofix.engine.posterior import GEOSCORE_KM, Background
-from geofix.engine.types import Filter, Float64Array, Int64Array
+from geofix.engine.posterior import Background
+from geofix.engine.types import GEOSCORE_KM, Filter, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM

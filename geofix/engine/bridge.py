@@ -18,6 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from geofix.engine.gallery.durable import replacing
 from geofix.engine.location_map import LocationMap, nearest_cells
 from geofix.engine.ridge import Sums, groups, solve, total
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
@@ -173,8 +174,7 @@ def apply(bridge: Bridge, images: Float32Array) -> Float32Array:
 
 def save(bridge: Bridge, file: Path) -> None:
     """Write a bridge; a file of that name is replaced at once or not at all."""
-    unfinished = file.with_name(file.name + ".part")
-    with unfinished.open("wb") as out:
+    with replacing(file) as unfinished, unfinished.open("wb") as out:
         np.savez(
             out,
             weights=bridge.weights,
@@ -183,7 +183,6 @@ def save(bridge: Bridge, file: Path) -> None:
             encoder=np.array(bridge.encoder),
             figures=np.array([bridge.points, bridge.strength, bridge.likeness, bridge.weight]),
         )
-    unfinished.replace(file)
 
 
 def load(file: Path, encoder: str) -> Bridge:

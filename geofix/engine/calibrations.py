@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 from geofix.engine import bridge
 from geofix.engine.bridge import Bridge
 from geofix.engine.evidence import CONTEXT, FEATURES
-from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.durable import replacing
 from geofix.engine.scorer import Figures, Scorer
 from geofix.engine.types import LEVELS_KM, GalleryInfo
 from geofix.errors import ModelUnavailable
@@ -95,11 +95,8 @@ def save(fitted: Fitted, data_dir: Path) -> None:
         figures=fitted.figures,
         bridge_sha256=_sha256(_bridge_file(file)) if fitted.bridge is not None else "",
     )
-    written = file.with_suffix(".writing")
-    written.write_text(content.model_dump_json(indent=1) + "\n", "utf-8")
-    sync_file(written)
-    written.replace(file)
-    sync_directory(file.parent)
+    with replacing(file) as written:
+        written.write_text(content.model_dump_json(indent=1) + "\n", "utf-8")
 
 
 def remove(data_dir: Path, encoder: str, galleries: Iterable[str]) -> bool:

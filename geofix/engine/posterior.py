@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from geofix.engine import kernels
-from geofix.engine.types import Float64Array, Int64Array
+from geofix.engine.types import GEOSCORE_KM, Float64Array, Int64Array
 from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
 
-GEOSCORE_KM = 1492.7
 _RADII_KM: Float64Array = np.concatenate([[0.0], np.geomspace(0.05, np.pi * EARTH_RADIUS_KM, 48)])
 _KERNELS_KEPT = 48
 """Kernels that get a shape; lighter ones count as points in the answer's expected score."""

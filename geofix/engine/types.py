@@ -25,6 +25,9 @@ UInt8Array = npt.NDArray[np.uint8]
 
 LEVELS_KM: tuple[float, ...] = (1.0, 25.0, 200.0, 750.0, 2500.0)
 """The distances of the field's Acc@k: street, city, region, country, continent."""
+GEOSCORE_KM = 1492.7
+"""The length scale of GeoScore, 5000·exp(−d / 1492.7 km): that of GeoGuessr's world map, as PIGEON
+(CVPR 2024) and OSV-5M use it."""
 
 
 class Channel(StrEnum):

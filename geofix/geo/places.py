@@ -8,6 +8,7 @@ the nearest place in the country, and marked approximate. The city is chosen ins
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from geofix.geo.coordinates import Coordinate, Float64Array
 from geofix.geo.gazetteer import Gazetteer, Kind, Place, PlaceMatch, gazetteer
 
 __all__ = [
+    "CONTINENTS",
     "Gazetteer",
     "Kind",
     "Locality",
@@ -32,6 +34,16 @@ __all__ = [
     "reverse",
 ]
 
+CONTINENTS: Mapping[str, str] = {
+    "AF": "Africa",
+    "AN": "Antarctica",
+    "AS": "Asia",
+    "EU": "Europe",
+    "NA": "North America",
+    "OC": "Oceania",
+    "SA": "South America",
+}
+"""English names by GeoNames' codes."""
 FARTHEST_CITY_KM = 250.0
 """A city farther away than this says nothing of a position."""
 _PEOPLE_PER_KM2 = 4000.0
@@ -78,7 +90,7 @@ def country_name(code: str) -> str:
 
 
 def continent(code: str) -> str:
-    """GeoNames' continent of a country (AF, AN, AS, EU, NA, OC, SA), empty for no country."""
+    """GeoNames' continent of a country, a key of ``CONTINENTS``; empty for no country."""
     return boundaries.countries().continents.get(code.upper(), "")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
-from geofix.engine.answer import CONTINENTS
 from geofix.engine.types import LEVELS_KM, Channel, Filter, LocateOptions, Prediction
+from geofix.geo.places import CONTINENTS
 from geofix.observability.registry import OTHER, REGISTRY, known
 
 ABSTENTIONS = ("none", "empty-gallery", "no-evidence", "ambiguous")

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from geofix.engine.answer import CONTINENTS
 from geofix.engine.types import LEVELS_KM, Channel, Float64Array
-from geofix.geo.places import country_name
+from geofix.geo.places import CONTINENTS, country_name
 from indexer.evaluation import metrics
 from indexer.evaluation.measuring import Measured
 from indexer.evaluation.report import Figure, Group, Line

@@ -20,7 +20,7 @@ from filelock import FileLock
 from limits import parse_many
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.durable import replacing
 from geofix.errors import Conflict, InvalidOption, NotFound
 from service.auth.caller import LARGEST_CAP_KM, Caller, Scope
 
@@ -186,13 +186,9 @@ class KeyRing:
         with FileLock(self._path.with_name(f"{self._path.name}.lock"), timeout=10):
             changed = change(self.keys())
             text = _File(keys=tuple(changed.values())).model_dump_json(indent=2)
-            written = self._path.with_name(f"{self._path.name}.writing")
-            written.unlink(missing_ok=True)
-            written.touch(mode=0o600)
-            written.write_text(text, "utf-8")
-            sync_file(written)
-            written.replace(self._path)
-            sync_directory(self._path.parent)
+            with replacing(self._path) as written:
+                written.touch(mode=0o600)
+                written.write_text(text, "utf-8")
         return changed
 
 

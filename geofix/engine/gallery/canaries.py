@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.durable import replacing
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import from_batch, to_batch
 from geofix.engine.types import Filter, Point
@@ -30,11 +30,8 @@ _SAME = 1e-3
 
 def write(folder: Path, points: Sequence[Point], dimension: int) -> None:
     """Keep labelled photos for a version, in place of those before."""
-    written = folder / f"{FILE}.writing"
-    pq.write_table(pa.Table.from_batches([to_batch(points, dimension)]), written)
-    sync_file(written)
-    written.replace(folder / FILE)
-    sync_directory(folder)
+    with replacing(folder / FILE) as written:
+        pq.write_table(pa.Table.from_batches([to_batch(points, dimension)]), written)
 
 
 def read(folder: Path) -> list[Point]:

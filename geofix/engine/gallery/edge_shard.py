@@ -13,7 +13,7 @@ from pathlib import Path
 import qdrant_edge as qe
 
 from geofix.engine.gallery.conditions import KEYWORDS
-from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.durable import replacing
 from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.records import GPS_DIMENSION
 from geofix.errors import Unavailable
@@ -92,11 +92,8 @@ def current(directory: Path) -> Path:
 
 def name_current(directory: Path, shard: Path) -> None:
     """Make ``shard`` the one in use, from now on and after a power failure."""
-    written = directory / f"{_CURRENT}.writing"
-    written.write_text(shard.name, "utf-8")
-    sync_file(written)
-    written.replace(directory / _CURRENT)
-    sync_directory(directory)
+    with replacing(directory / _CURRENT) as written:
+        written.write_text(shard.name, "utf-8")
 
 
 def remove_others(directory: Path) -> None:

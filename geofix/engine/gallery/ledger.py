@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.durable import replacing, sync_directory
 from geofix.engine.gallery.frames import DELETE, UPSERT, packed, walk, whole_length
 from geofix.engine.gallery.records import (
     TEXT_FIELDS,
@@ -235,13 +235,12 @@ class Ledger(LedgerView):
         """Write a manifest of every point and empty the log."""
         if self.log_bytes == 0 and self._manifest.exists():
             return
-        written = self._manifest.with_suffix(".writing")
-        with pq.ParquetWriter(written, schema(self._dimension), compression="zstd") as writer:
+        with (
+            replacing(self._manifest) as written,
+            pq.ParquetWriter(written, schema(self._dimension), compression="zstd") as writer,
+        ):
             for batch in self._live_rows():
                 writer.write_batch(batch)
-        sync_file(written)
-        written.replace(self._manifest)
-        sync_directory(self.directory)
         self._truncate(0)
 
     def close(self) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine.types import LEVELS_KM, Float64Array
+from geofix.engine.types import GEOSCORE_KM, LEVELS_KM, Float64Array
 from indexer.evaluation.metrics.arrays import of_photos
-
-GEO_SCORE_SCALE_KM = 1492.7
-"""The length scale of GeoGuessr's world map, as PIGEON (CVPR 2024) and OSV-5M use it."""
 
 
 def accuracy(distances: npt.ArrayLike, levels: tuple[float, ...] = LEVELS_KM) -> dict[float, float]:
@@ -21,7 +18,7 @@ def accuracy(distances: npt.ArrayLike, levels: tuple[float, ...] = LEVELS_KM) ->
 def geo_score(distances: npt.ArrayLike) -> Float64Array:
     """5000·exp(-d / 1492.7 km) of each distance; 5000 is a perfect answer."""
     return np.asarray(
-        5000.0 * np.exp(-np.asarray(distances, dtype=np.float64) / GEO_SCORE_SCALE_KM),
+        5000.0 * np.exp(-np.asarray(distances, dtype=np.float64) / GEOSCORE_KM),
         dtype=np.float64,
     )
 

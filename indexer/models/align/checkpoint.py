@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from geofix.engine.gallery.durable import replacing
 from geofix.errors import InvalidSource
 
 FILE = "checkpoint.pt"
@@ -45,17 +45,8 @@ class State(TypedDict):
 
 def write(state: State, folder: Path) -> None:
     """Replace the folder's checkpoint; the old one stays until the new one is on the disk."""
-    fresh = folder / f"{FILE}.part"
-    with fresh.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / FILE)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    with replacing(folder / FILE) as fresh:
+        torch.save(dict(state), fresh)
 
 
 def read(folder: Path) -> State | None:

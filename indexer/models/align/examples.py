@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 
 from geofix.engine import image
 from geofix.engine.encoder import Encoder
+from geofix.engine.gallery.durable import sync_file
 from geofix.engine.gallery.offers import Offer, Outcome
 from geofix.engine.types import Float32Array, Float64Array, Photo
 from geofix.errors import GeofixError, InvalidCoordinate, InvalidSource
@@ -73,10 +73,8 @@ class Examples:
         for name in _ARRAYS:
             array = getattr(self, name)
             if array is not None:
-                with (fresh / f"{name}.npy").open("wb") as file:
-                    np.save(file, array, allow_pickle=False)
-                    file.flush()
-                    os.fsync(file.fileno())
+                np.save(fresh / f"{name}.npy", array, allow_pickle=False)
+                sync_file(fresh / f"{name}.npy")
         described = {
             "origin": asdict(self.origin),
             "keys": self.keys,

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from geofix.engine.encoder import LocationEncoder
+from geofix.engine.gallery.durable import replacing
 from geofix.errors import Conflict, InvalidOption
 from geofix.geo import cells
 from indexer.models.align import checkpoint
@@ -228,9 +229,8 @@ class Training:
             "finished": self.finished,
             "epochs": [asdict(epoch) for epoch in self.history],
         }
-        fresh = self.folder / f"{METRICS_FILE}.part"
-        fresh.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-        fresh.replace(self.folder / METRICS_FILE)
+        with replacing(self.folder / METRICS_FILE) as fresh:
+            fresh.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
 @contextmanager
