@@ -123,7 +123,8 @@ def test_the_report_for_people_names_what_was_skipped(
 ) -> None:
     done = index(where, "build", str(trip), "--gallery", gallery)
     assert "5 added, 1 duplicate, 1 refused" in done.stdout
-    assert "trip/copy.jpg: The same file as trip/0.jpg." in done.stdout
+    assert "duplicate  trip/copy.jpg: The same file as trip/0.jpg, 4458 km away." in done.stdout
+    assert "placeholder  trip/copy.jpg" in done.stdout
     assert "It holds 5 photos." in done.stdout
 
 
