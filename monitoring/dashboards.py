@@ -230,6 +230,19 @@ GALLERIES = Dashboard(
     (
         Panel("Photos", "short", {"{{gallery}}": "max by (gallery) (geofix_gallery_photos)"}),
         Panel("Version", "short", {"{{gallery}}": "max by (gallery) (geofix_gallery_version)"}),
+        Panel(
+            "Age of the version",
+            "s",
+            {
+                "{{gallery}}": "time() - max by (gallery) "
+                "(geofix_gallery_version_created_timestamp_seconds)"
+            },
+        ),
+        Panel(
+            "Versions that were to take another's place, in a day",
+            "short",
+            {"{{outcome}}": "sum by (outcome) (increase(geofix_gallery_swaps_total[1d]))"},
+        ),
         Panel("Answers", "bool", {"{{gallery}}": "min by (gallery) (geofix_gallery_up)"}),
         Panel(
             "Search, 95 %",

@@ -144,8 +144,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(EntityTags)
     app.add_middleware(ResponseHeaders)
-    app.add_middleware(RequestId)
     app.add_middleware(Metering)
+    app.add_middleware(RequestId)
     return app
 
 

@@ -8,6 +8,7 @@ from typing import cast
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 _KEY = "geofix.request_id"
 
@@ -18,7 +19,7 @@ def request_id(scope: MutableMapping[str, object]) -> str:
 
 
 class RequestId:
-    """ASGI middleware that puts the request's id on its response.
+    """ASGI middleware that puts the request's id on its response, and into what is logged.
 
     The id is always our own: one sent by a caller could be anything, and is not echoed.
     """
@@ -36,4 +37,5 @@ class RequestId:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id(scope)
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        with bound_contextvars(request_id=request_id(scope)):
+            await self._app(scope, receive, send_with_id)

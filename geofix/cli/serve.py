@@ -6,16 +6,20 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from logging import getLogger
 
 import click
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from geofix.errors import InvalidOption
-from geofix.observability import discretion
+from geofix.observability import discretion, logging
 from geofix.settings import Settings, settings
 from service.app import create_app, engine
 from service.auth.access import check_exposure
 from service.connections import BACKLOG, Bounds, allowed_connections, guarded
+
+log = getLogger("geofix.service")
 
 _GRACE_S = 30
 
@@ -106,6 +110,9 @@ def _let_signals_end_the_server_only() -> None:
 
 async def _run(config: Settings, listener: socket.socket) -> None:
     discretion.keep()
+    in_json = config.log_format == "json"
+    if in_json:
+        logging.as_json()
     app = create_app(config)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -114,6 +121,7 @@ async def _run(config: Settings, listener: socket.socket) -> None:
             ws="none",
             lifespan="off",  # the engine is opened here, where its errors can be told plainly
             access_log=False,
+            log_config=None if in_json else LOGGING_CONFIG,
             log_level="error",  # it too warns of what callers send
             server_header=False,
             backlog=BACKLOG,
@@ -124,5 +132,9 @@ async def _run(config: Settings, listener: socket.socket) -> None:
         host = f"[{config.host}]" if ":" in config.host else config.host
         listener.listen(BACKLOG)
         _let_signals_end_the_server_only()
-        click.echo(f"Geofix answers on http://{host}:{config.port}", err=True)
+        ready = f"Geofix answers on http://{host}:{config.port}"
+        if in_json:
+            log.info(ready)
+        else:
+            click.echo(ready, err=True)
         await server.serve(sockets=[listener])

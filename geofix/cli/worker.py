@@ -7,7 +7,7 @@ import warnings
 
 import click
 
-from geofix.settings import settings
+from geofix.settings import Settings, settings
 
 _NAME = click.option(
     "--name",
@@ -43,7 +43,7 @@ def run(name: str, queue: tuple[str, ...], processes: int) -> None:
     from workers.health import Pulse, probe_queue
 
     config = settings()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    _log(config)
     # Celery's words about root are about pickle, which no task of ours is.
     warnings.filterwarnings("ignore", module="celery.platforms")
     app = create_app(config, name)
@@ -63,7 +63,9 @@ def clock() -> None:
     """Start the sweeps when it is time. One is enough; several do no harm."""
     from workers.app import create_app
 
-    create_app(settings()).start(
+    config = settings()
+    _log(config)
+    create_app(config).start(
         ["--quiet", "beat", "--scheduler=celery.beat:Scheduler", "--pidfile=", "--loglevel=WARNING"]
     )
 
@@ -80,3 +82,12 @@ def alive(name: str) -> None:
         when = "never" if age_s is None else f"{age_s:.0f} s ago"
         raise click.ClickException(f"The worker {name!r} consumes nothing; it last did {when}.")
     click.echo(f"The worker {name!r} consumes.")
+
+
+def _log(config: Settings) -> None:
+    if config.log_format == "json":
+        from geofix.observability.logging import as_json
+
+        as_json()
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import Gauge
 
@@ -34,6 +34,12 @@ GALLERY_VERSION = Gauge(
     ["gallery"],
     registry=REGISTRY,
 )
+GALLERY_CREATED = Gauge(
+    "geofix_gallery_version_created_timestamp_seconds",
+    "When the version of a gallery that is searched was made.",
+    ["gallery"],
+    registry=REGISTRY,
+)
 
 
 def set_build(version: str, encoder: str) -> None:
@@ -42,9 +48,14 @@ def set_build(version: str, encoder: str) -> None:
     BUILD.labels(version, platform.python_version(), encoder).set(1)
 
 
-def set_galleries(answering: Sequence[GalleryInfo], silent: Sequence[str]) -> None:
-    """Show the galleries that are open, and those among them that do not answer."""
-    for gauge in (GALLERY_UP, GALLERY_PHOTOS, GALLERY_VERSION):
+def set_galleries(
+    answering: Sequence[GalleryInfo], silent: Sequence[str], created_at: Mapping[str, float]
+) -> None:
+    """Show the galleries that are open, and those among them that do not answer.
+
+    ``created_at`` tells when the version in use was made, in Unix seconds, where it is known.
+    """
+    for gauge in (GALLERY_UP, GALLERY_PHOTOS, GALLERY_VERSION, GALLERY_CREATED):
         gauge.clear()
     for info in answering:
         GALLERY_UP.labels(info.name).set(1)
@@ -52,3 +63,5 @@ def set_galleries(answering: Sequence[GalleryInfo], silent: Sequence[str]) -> No
         GALLERY_VERSION.labels(info.name).set(info.version)
     for name in silent:
         GALLERY_UP.labels(name).set(0)
+    for name, at in created_at.items():
+        GALLERY_CREATED.labels(name).set(at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -41,3 +41,8 @@ class ServiceSettings(BaseModel):
         "empty = the coastlines and borders that are built in.",
     )
     page_tiles_attribution: str = Field(default="", description="Credit shown for them.")
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="How the service and workers log to stderr; json = one object a line, with "
+        "the request's id, and one for every request.",
+    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 
 from fastapi import FastAPI
 
@@ -33,7 +36,20 @@ async def _look_at_galleries(galleries: Galleries) -> None:
     opened = galleries.opened()
     found = await asyncio.gather(*(_info(gallery) for gallery in opened.values()))
     silent = [name for name, info in zip(opened, found, strict=True) if info is None]
-    state.set_galleries([info for info in found if info is not None], silent)
+    answering = [info for info in found if info is not None]
+    state.set_galleries(answering, silent, await asyncio.to_thread(_created, galleries, answering))
+
+
+def _created(galleries: Galleries, infos: Sequence[GalleryInfo]) -> dict[str, float]:
+    """When the versions in use were made, by gallery; none for those older than their cards."""
+    created: dict[str, float] = {}
+    for info in infos:
+        with suppress(GeofixError, OSError):
+            for card in galleries.versions(info.name):
+                if card.version == info.version and card.created_at:
+                    at = datetime.fromisoformat(card.created_at)
+                    created[info.name] = at.timestamp()
+    return created
 
 
 async def _info(gallery: RecordedGallery) -> GalleryInfo | None:

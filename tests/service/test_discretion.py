@@ -56,10 +56,13 @@ def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
-    return log.read_text().split("Geofix answers on ")[1].split()[0]
+    return log.read_text().split("Geofix answers on ")[1].split()[0].strip('",')
 
 
-def test_nothing_entrusted_to_it_is_in_its_logs(tmp_path: Path, photo: bytes) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_nothing_entrusted_to_it_is_in_its_logs(
+    tmp_path: Path, photo: bytes, log_format: str
+) -> None:
     assert str(_SECONDS[0]).encode() not in photo  # it lies there in binary
     log = tmp_path / "stderr.txt"
     config = Settings(data_dir=tmp_path / "data")
@@ -67,6 +70,7 @@ def test_nothing_entrusted_to_it_is_in_its_logs(tmp_path: Path, photo: bytes) ->
     environment = {
         **os.environ,
         "GEOFIX_DATA_DIR": str(config.data_dir),
+        "GEOFIX_LOG_FORMAT": log_format,
         "GEOFIX_LMM_BASE_URL": "http://127.0.0.1:9/v1",
         "GEOFIX_LMM_API_KEY": _LMM_KEY,
         "GEOFIX_LMM_MODEL": "none",
@@ -85,7 +89,8 @@ def test_nothing_entrusted_to_it_is_in_its_logs(tmp_path: Path, photo: bytes) ->
         process.kill()
         process.wait()
     written = log.read_text(errors="replace")
-    assert "DEBUG" in written, "nothing was logged at this level: the test shows nothing"
+    evidence = {"text": "DEBUG", "json": '"route": "/v1/locate"'}[log_format]
+    assert evidence in written, "nothing was logged at this level: the test shows nothing"
     entrusted = [key, key.rsplit("_", 1)[-1], _LMM_KEY, _CAPTION, _NAME, "gfx_wrongkey"]
     entrusted += [str(number) for number in _SECONDS]
     entrusted += ["-33.8688", "151.2093"]  # a gallery photo's position, and so the answer's
