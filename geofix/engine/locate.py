@@ -165,7 +165,10 @@ class Locator:
                 await self.eyes.of(card.encoder, warm=True)
 
     def warm_up(self) -> None:
-        """Do now what the first photo would wait for; reading text warms up by itself."""
+        """Do now what the first photo would wait for.
+
+        But for the models that read text, and for the location map where a bridge leads to it.
+        """
         if self.encoder.card.aligned:
             _ = self.space.map
         background.background(Filter())

@@ -354,7 +354,7 @@ class Abstention:
     """Why there is no answer worth acting on."""
 
     cause: str
-    """A stable word: ``empty-gallery``, ``no-evidence``, ``ambiguous`` or ``filtered-out``."""
+    """A stable word: ``empty-gallery``, ``no-evidence`` or ``ambiguous``."""
     detail: str
     """A sentence for people."""
 

@@ -30,7 +30,7 @@ from geofix.geo.priors import earth
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How similarities become log odds; one set for each encoder."""
+    """How similarities become log odds where nothing was fitted; set by hand, for any encoder."""
 
     temperature: float = 0.04
     """Cosine difference that makes a neighbour e times likelier than another."""
@@ -146,15 +146,16 @@ def weigh(
     Without a look and its scorer there is one scale, the candidate's own. With them, neighbours
     and generations have the scorer's; what other channels state stays as it is, on its own scale.
     """
-    stated = log_odds(candidates, trust)
-    own = np.array([c.width_km for c in candidates])
     seen = compared_by_look(candidates)
     if look is None or look.scorer is None or not seen.any():
-        return stated[:, None], own[:, None]
+        own = np.array([c.width_km for c in candidates])
+        return log_odds(candidates, trust)[:, None], own[:, None]
     scales = np.array(look.scorer.widths_km)
     odds = np.full((len(candidates), len(scales)), -np.inf)
     widths = np.tile(scales, (len(candidates), 1))
-    odds[~seen, 0], widths[~seen, 0] = stated[~seen], own[~seen]
+    others = [c for c, s in zip(candidates, seen, strict=True) if not s]
+    odds[~seen, 0] = log_odds(others, trust)
+    widths[~seen, 0] = [c.width_km for c in others]
     compared = [c for c, s in zip(candidates, seen, strict=True) if s]
     odds[seen] = look.scorer.log_odds(*compare(compared, look))
     return odds, widths

@@ -161,7 +161,8 @@ class Call(_Part):
         str,
         Field(
             description="ok, cached, timeout, unreachable, rate-limited, server-error, "
-            "unauthorized, not-found, bad-request, garbage, circuit-open or over-budget."
+            "unauthorized, not-found, bad-request, garbage, circuit-open, over-budget or "
+            "cancelled."
         ),
     ]
     generations: int

@@ -84,10 +84,6 @@ class AttributesGenerator:
     def budget_s(self) -> float:
         return self._budget_s
 
-    def warm_up(self) -> None:
-        """Build the table, so that the first photo does not wait for it."""
-        attribute_table()
-
     async def propose(self, query: Query) -> Proposal:
         classes = query.embedding.classes
         if classes is None:

@@ -189,7 +189,6 @@ class TestWeights:
 class TestGenerator:
     def test_proposes_cells_and_says_what_it_saw(self) -> None:
         generator = AttributesGenerator(budget_s=2.0)
-        generator.warm_up()
         proposal = asyncio.run(generator.propose(query(one_hot("tram"))))
         assert (generator.channel, generator.budget_s) == (Channel.ATTRIBUTES, 2.0)
         assert proposal.channel is Channel.ATTRIBUTES

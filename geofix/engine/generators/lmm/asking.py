@@ -169,7 +169,7 @@ class Asker:
                 body = await self._endpoint.post(question, n, dialect)
         except TimeoutError:
             raise CallFailed(Outcome.TIMEOUT) from None
-        answer = chat_answer(body)
+        answer = await asyncio.to_thread(chat_answer, body)  # megabytes, if it wants to hold us up
         if answer is None:
             raise CallFailed(Outcome.GARBAGE)
         return answer
