@@ -20,8 +20,9 @@ Reader = Callable[[Reference], Awaitable[bytes]]
 
 log = logging.getLogger("geofix.service")
 
-_AT_ONCE = 8
-"""Photos of one call in work: enough to read the next ones while one is encoded."""
+_AT_ONCE = 4
+"""Photos of one call in work, of which there are two at a time: enough to keep the processor busy
+and read the next ones; more would only wait, in front of a person."""
 
 
 class LocalEngine:
