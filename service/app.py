@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -37,6 +38,7 @@ from service.feedback.endpoints import router as feedback_router
 from service.feedback.schemas import Truth
 from service.galleries.coverage import router as coverage_router
 from service.galleries.endpoints import router as galleries_router
+from service.galleries.keeping import router as keeping_router
 from service.galleries.versions import router as versions_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
@@ -73,6 +75,7 @@ _ACCESS = (
     (embed_router, access.allowed(Scope.LOCATE)),
     (galleries_router, access.allowed(Scope.GALLERIES)),
     (versions_router, access.allowed(Scope.ADMIN)),
+    (keeping_router, access.allowed(Scope.ADMIN)),
     (coverage_router, access.allowed(Scope.GALLERIES)),
     (jobs_router, access.allowed(Scope.JOBS, capped=True)),
     (outputs_router, access.allowed(Scope.JOBS, capped=True)),
@@ -161,6 +164,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     state.set_build(version("geofix"), locator.encoder_name)
     locator.announce(_address(config))
     running.attach(app, locator)
+    tidying = asyncio.create_task(locator.galleries.keep_tidy())
     try:
         async with jobs_running.jobs_of_settings(config) as jobs:
             jobs_running.attach(app, jobs)
@@ -168,6 +172,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     finally:
         running.attach(app, None)
         jobs_running.attach(app, None)
+        tidying.cancel()
         await locator.close()
         await shared.close(app.state.shared)
 

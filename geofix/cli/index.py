@@ -17,6 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from geofix.cli import index_report
 from geofix.cli.gallery_targets import Target, target
+from geofix.cli.index_keeping import (
+    delete_command,
+    erase_command,
+    rebuild_command,
+    restore_command,
+    snapshot_command,
+)
 from geofix.cli.index_versions import activate_command, reindex_command, versions_command
 from geofix.engine.gallery.offers import Offer
 from geofix.engine.photo_file import read_photo_file
@@ -50,7 +57,10 @@ def index() -> None:
     """
 
 
-for _command in (reindex_command, versions_command, activate_command):
+for _command in (
+    *(reindex_command, versions_command, activate_command, erase_command),
+    *(snapshot_command, restore_command, rebuild_command, delete_command),
+):
     index.add_command(_command)
 
 

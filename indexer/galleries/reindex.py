@@ -20,7 +20,7 @@ from geofix.engine.gallery import canaries, versions
 from geofix.engine.gallery.catching_up import Follower
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.erasing import LOCK, STOP
-from geofix.engine.gallery.galleries import known_versions, now, remove_version
+from geofix.engine.gallery.galleries import known_versions, remove_version
 from geofix.engine.gallery.ledger import LedgerView
 from geofix.engine.gallery.opening import Opener
 from geofix.engine.gallery.port import Quantization
@@ -100,7 +100,7 @@ class Reindex:
             dimension=dimension,
             quantization=self._plan.quantization or Quantization(active.quantization),
             state=State.BUILDING,
-            created_at=now(),
+            created_at=versions.now(),
             follows=active.version,
         )
         found = None
@@ -137,7 +137,7 @@ class Reindex:
         done = replace(
             card,
             state=State.REJECTED if verdict.reason else State.READY,
-            ended_at=now() if verdict.reason else "",
+            ended_at=versions.now() if verdict.reason else "",
             reason=verdict.reason,
             figures=verdict.figures,
             in_step=follower.at,

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer, Status
 from geofix.engine.gallery.recorded import RecordedGallery
+from geofix.engine.gallery.revector import dimension_of, encoder_card
 from geofix.errors import (
     Conflict,
     EmptyPhoto,
+    Forbidden,
     InvalidCoordinate,
     InvalidOption,
     InvalidRequest,
@@ -28,11 +30,13 @@ from geofix.errors import (
 )
 from service import uploads
 from service.auth.access import caller_of
+from service.auth.caller import Scope
 from service.galleries.schemas import (
     GalleryDescription,
     GalleryList,
     GalleryReview,
     GallerySummary,
+    NewGallery,
     PhotoFields,
     PhotoOutcome,
     Removed,
@@ -79,6 +83,42 @@ async def list_galleries(request: Request) -> GalleryList:
     names = galleries.mine(caller_of(request).account)
     opened = [await galleries.open(name) for name in names]
     return GalleryList(galleries=[GallerySummary.of(await gallery.info()) for gallery in opened])
+
+
+@router.post(
+    "",
+    operation_id="createGallery",
+    summary="Make an empty gallery",
+    status_code=201,
+    responses=responses(InvalidRequest, Conflict, InvalidOption, Unavailable),
+)
+async def create_gallery(request: Request, asked: NewGallery) -> GallerySummary:
+    """A private one is there for the key that made it alone."""
+    locator = locator_of(request)
+    if asked.name in locator.galleries.names():
+        raise Conflict(f"There is a gallery {asked.name!r} already.")
+    card = await asyncio.to_thread(
+        encoder_card, asked.encoder or locator.encoder_name, settings_of(request).data_dir
+    )
+    owner = caller_of(request).account if asked.private else ""
+    made = await locator.galleries.create(asked.name, card.name, dimension_of(card), owner=owner)
+    return GallerySummary.of(await made.info())
+
+
+@router.delete(
+    "/{name}",
+    operation_id="deleteGallery",
+    summary="Remove a gallery with all its photos and versions",
+    status_code=204,
+    responses=responses(NotFound, InvalidOption, Unavailable),
+)
+async def delete_gallery(request: Request, name: str) -> None:
+    """Needs the scope admin, unless the gallery is the key's own. Snapshots of it are kept."""
+    galleries, caller = locator_of(request).galleries, caller_of(request)
+    galleries.require(name, caller.account)
+    if not caller.may(Scope.ADMIN) and galleries.card(name).owner != caller.account:
+        raise Forbidden("This needs the scope 'admin', unless the gallery is the key's own.")
+    await asyncio.shield(galleries.delete(name))
 
 
 @router.get(

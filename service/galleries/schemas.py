@@ -17,6 +17,18 @@ Text = Annotated[str, Field(max_length=500)]
 Counts = Annotated[dict[str, int], Field(description="Photos by value, most frequent first.")]
 
 
+class NewGallery(BaseModel):
+    """What a gallery is to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=63, description="Of a-z, 0-9, - and _.")]
+    encoder: Annotated[str, Field(max_length=200)] = Field(
+        "", description="The model whose vectors it holds; the service's by default."
+    )
+    private: bool = Field(False, description="Whether it is there for this key alone.")
+
+
 class GallerySummary(BaseModel):
     """What a gallery is."""
 

@@ -33,7 +33,7 @@ DIMENSION = 48
 Open = Callable[[Path], Awaitable[Gallery]]
 
 
-async def edge(directory: Path) -> Gallery:
+async def edge(directory: Path) -> EdgeGallery:
     return await EdgeGallery.open(
         directory / "v1", name="world", encoder="e", dimension=DIMENSION, exact_floats=0
     )

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from geofix.engine.gallery.conditions import KEYWORDS
 from geofix.engine.gallery.edge_points import from_record, to_points
 from geofix.engine.gallery.edge_search import EXACT_FLOATS, count, search
 from geofix.engine.gallery.edge_shard import (
+    create,
     current,
     load,
     name_current,
@@ -60,8 +61,10 @@ class EdgeGallery:
         exact_floats: int,
         *,
         optimizes: bool = True,
+        quantization: Quantization = Quantization.INT8,
     ) -> None:
         self._optimizes = optimizes
+        self._quantization = quantization
         self._directory = directory
         self._shard = shard
         self._info = info
@@ -98,7 +101,9 @@ class EdgeGallery:
         """
         info = GalleryInfo(name, version, encoder, dimension, count=0)
         shard = await asyncio.to_thread(open_shard, directory, dimension, quantization)
-        return cls(directory, shard, info, exact_floats, optimizes=optimizes)
+        return cls(
+            directory, shard, info, exact_floats, optimizes=optimizes, quantization=quantization
+        )
 
     async def info(self) -> GalleryInfo:
         """Name, version, encoder and present count."""
@@ -197,6 +202,33 @@ class EdgeGallery:
                 self._since_copy = None
                 await asyncio.to_thread(remove_others, self._directory)
 
+    async def rebuild(self, pages: Iterator[list[Point]]) -> None:
+        """Make the shard anew from these points, which are all; searches and writes go on.
+
+        Nothing of the old shard is left on the disk. Cut off before that, it stays in use.
+        """
+        async with self._optimizing:
+            path = self._directory / uuid.uuid4().hex
+            try:
+                async with self._writing:
+                    self._since_copy = []
+                await asyncio.to_thread(self._fill, path, pages)
+                if await self._call(_points) * self._info.dimension > self._exact_floats:
+                    await optimizing.optimize(path)
+                await self._exchange(path)
+            finally:
+                self._since_copy = None
+                await asyncio.to_thread(remove_others, self._directory)
+
+    def _fill(self, path: Path, pages: Iterator[list[Point]]) -> None:
+        shard = create(path, self._info.dimension, self._quantization)
+        for page in pages:
+            for start in range(0, len(page), _WRITE_BATCH):
+                batch = to_points(page[start : start + _WRITE_BATCH])
+                shard.update(qe.UpdateOperation.upsert_points(batch))
+        shard.flush()
+        shard.close()
+
     async def close(self) -> None:
         """Flush and close the shard."""
         if self._background is not None:
@@ -255,6 +287,10 @@ class EdgeGallery:
                 yield page
             if offset is None:
                 return
+
+
+def _points(shard: qe.EdgeShard) -> int:
+    return shard.info().points_count
 
 
 def _flush_and_close(shard: qe.EdgeShard) -> None:

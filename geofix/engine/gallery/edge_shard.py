@@ -28,16 +28,22 @@ def open_shard(
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / _CURRENT).exists():
         path = directory / uuid.uuid4().hex
-        path.mkdir()
-        shard = qe.EdgeShard.create(str(path), _config(dimension, quantization))
-        for field in KEYWORDS:
-            shard.update(qe.UpdateOperation.create_field_index(field, qe.PayloadSchemaType.Keyword))
-        shard.update(qe.UpdateOperation.create_field_index("captured", qe.PayloadSchemaType.Float))
-        shard.flush()
+        shard = create(path, dimension, quantization)
         name_current(directory, path)
     else:
         shard = load(current(directory))
     remove_others(directory)
+    return shard
+
+
+def create(path: Path, dimension: int, quantization: Quantization) -> qe.EdgeShard:
+    """A new shard in a directory of its own."""
+    path.mkdir()
+    shard = qe.EdgeShard.create(str(path), _config(dimension, quantization))
+    for field in KEYWORDS:
+        shard.update(qe.UpdateOperation.create_field_index(field, qe.PayloadSchemaType.Keyword))
+    shard.update(qe.UpdateOperation.create_field_index("captured", qe.PayloadSchemaType.Float))
+    shard.flush()
     return shard
 
 

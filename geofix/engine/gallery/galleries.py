@@ -8,7 +8,6 @@ import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from geofix.engine.gallery import versions
@@ -20,13 +19,14 @@ from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.swapping import Swap
 from geofix.engine.gallery.versions import State, VersionCard
 from geofix.engine.types import GalleryInfo, Neighbour
-from geofix.errors import Conflict, NotFound
+from geofix.errors import Conflict, GeofixError, NotFound
 from geofix.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _OPERATORS = ("", "local")
 """Accounts of whoever works on the machine itself."""
+_TIDY_S = 3600.0
 _DRAIN_S = 60.0
 """How long searches that began on a version may still use it after another took its place."""
 
@@ -43,9 +43,9 @@ class Galleries:
     """Opens each gallery once. The process must own the data directory."""
 
     def __init__(self, directory: DataDirectory, settings: Settings) -> None:
-        self._directory = directory
+        self.directory = directory
         self._settings = settings
-        self._opener = Opener(settings)
+        self.opener = Opener(settings)
         self._last_known: dict[str, GalleryInfo] = {}
         self._owners: dict[str, str] = {}
         self._open: dict[str, RecordedGallery] = {}
@@ -56,11 +56,11 @@ class Galleries:
 
     def names(self) -> list[str]:
         """Names of the galleries, sorted."""
-        return self._directory.names()
+        return self.directory.names()
 
     def folder(self, name: str) -> Path:
         """Where a gallery of this name lies, or would. Raises InvalidOption for a bad name."""
-        return self._directory.gallery(name)
+        return self.directory.gallery(name)
 
     async def open(self, name: str) -> RecordedGallery:
         """The gallery of this name. Raises NotFound, and Unavailable for a damaged one."""
@@ -68,7 +68,7 @@ class Galleries:
             return held  # without the lock: another one's opening may take its time
         async with self._opening:
             if name not in self._open:
-                self._open[name] = await self._opened(self._directory.card(name))
+                self._open[name] = await self._opened(self.directory.card(name))
             return self._open[name]
 
     def opened(self) -> dict[str, RecordedGallery]:
@@ -83,7 +83,7 @@ class Galleries:
     async def described(self, name: str) -> GalleryInfo:
         """A gallery that cannot be reached now, as it was last known. Raises NotFound."""
         if name not in self._last_known:
-            card = self._directory.card(name)
+            card = self.directory.card(name)
             count = await asyncio.to_thread(self._recorded, card)
             self.remember(GalleryInfo(name, card.version, card.encoder, card.dimension, count))
         return self._last_known[name]
@@ -100,17 +100,17 @@ class Galleries:
         Raises Conflict when there is one of another encoder.
         """
         if name in self.names():
-            card = self._directory.card(name)
+            card = self.directory.card(name)
             if (card.encoder, card.dimension) != (encoder, dimension):
                 raise Conflict(
                     f"Gallery {name!r} holds vectors of {card.encoder!r}, not of {encoder!r}: "
                     "choose another name, or the model it was built with."
                 )
         else:
-            self._directory.gallery(name)  # refuses a bad name before anything is made
-            first = VersionCard(1, encoder, dimension, created_at=now())
-            versions.write(self._directory.gallery(name), first)
-            self._directory.write_card(GalleryCard(name, encoder, dimension, owner=owner))
+            self.directory.gallery(name)  # refuses a bad name before anything is made
+            first = VersionCard(1, encoder, dimension, created_at=versions.now())
+            versions.write(self.directory.gallery(name), first)
+            self.directory.write_card(GalleryCard(name, encoder, dimension, owner=owner))
         return await self.open(name)
 
     def require(self, name: str, account: str) -> None:
@@ -133,11 +133,11 @@ class Galleries:
 
     def card(self, name: str) -> GalleryCard:
         """What is fixed about a gallery, and which version is in use. Raises NotFound."""
-        return self._directory.card(name)
+        return self.directory.card(name)
 
     def versions(self, name: str) -> list[VersionCard]:
         """Every version of a gallery, oldest first. Raises NotFound."""
-        return known_versions(self._directory, name)
+        return known_versions(self.directory, name)
 
     async def activate(
         self, name: str, version: int, *, allow_missing: bool = False
@@ -153,7 +153,7 @@ class Galleries:
     async def _activate(self, name: str, version: int, *, allow_missing: bool) -> VersionCard:
         async with self._swapping:
             before = await self.open(name)
-            swap = Swap(self._directory, self._opener, self._settings, self._open)
+            swap = Swap(self.directory, self.opener, self._settings, self._open)
             draining = self._draining.pop((name, version), None)
             if draining is not None:
                 draining.task.cancel()
@@ -183,23 +183,47 @@ class Galleries:
             self._last_known.pop(name, None)
             self._owners.pop(name, None)
         for card in cards:
-            await self._opener.remove(name, card)
+            await self.opener.remove(name, card)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+
+    @property
+    def on_server(self) -> bool:
+        """Whether a server keeps the indexes."""
+        return bool(self._settings.qdrant_url)
+
+    async def remove_version(self, name: str, version: int) -> None:
+        """Remove a version that is not in use, when no search can be using it any more."""
+        draining = self._draining.get((name, version))
+        if draining is not None:
+            await asyncio.shield(draining.task)
+        for card in self.versions(name):
+            if card.version == version:
+                await self.opener.remove(name, card)
+        await asyncio.to_thread(remove_version, self.folder(name), version)
 
     async def expire(self) -> None:
         """Remove versions that are out of use for longer than the grace period."""
-        await asyncio.to_thread(self._sweep_deleted)
         for name in self.names():
             for card in self.versions(name):
                 over = card.state in (State.RETIRED, State.REJECTED) and card.ended_at
                 if (name, card.version) in self._draining:
                     continue
-                if over and age_s(card.ended_at) > self._settings.version_grace_h * 3600.0:
-                    await self._opener.remove(name, card)
+                if over and versions.age_s(card.ended_at) > self._settings.version_grace_h * 3600.0:
+                    await self.opener.remove(name, card)
                     await asyncio.to_thread(remove_version, self.folder(name), card.version)
 
+    async def keep_tidy(self) -> None:
+        """Remove what is out of use, now and every hour, and what was cut off before."""
+        await asyncio.to_thread(self._sweep_deleted)
+        while True:
+            try:
+                await self.expire()
+            except (GeofixError, OSError) as error:
+                log.warning("what is out of use was not removed: %s", type(error).__name__)
+            await asyncio.sleep(_TIDY_S)
+
     def _sweep_deleted(self) -> None:
-        for left in self._directory.path.glob("galleries/~*"):
+        for left in self.directory.path.glob("galleries/~*"):
             shutil.rmtree(left, ignore_errors=True)
 
     def _drain(self, name: str, version: int, gallery: RecordedGallery) -> None:
@@ -225,15 +249,15 @@ class Galleries:
                 await gallery.close()
             self._closing.set()
             await asyncio.gather(*(one.task for one in self._draining.values()))
-            await self._opener.close()
+            await self.opener.close()
 
     async def _opened(self, card: GalleryCard) -> RecordedGallery:
-        folder = self._directory.gallery(card.name)
+        folder = self.directory.gallery(card.name)
         version = version_card(folder, card)
-        return await self._opener.open(folder, version, thumbnails=folder / "thumbnails")
+        return await self.opener.open(folder, version, thumbnails=folder / "thumbnails")
 
     def _recorded(self, card: GalleryCard) -> int:
-        where = versions.folder(self._directory.gallery(card.name), card.version)
+        where = versions.folder(self.directory.gallery(card.name), card.version)
         return len(LedgerView(where, card.dimension).ids())
 
 
@@ -242,7 +266,7 @@ def version_card(folder: Path, card: GalleryCard) -> VersionCard:
     try:
         return versions.read(folder, card.version)
     except NotFound:
-        made = VersionCard(card.version, card.encoder, card.dimension, created_at=now())
+        made = VersionCard(card.version, card.encoder, card.dimension, created_at=versions.now())
         versions.write(folder, made)
         return made
 
@@ -269,13 +293,3 @@ def remove_version(gallery: Path, version: int) -> None:
     (where / versions.CARD).unlink(missing_ok=True)
     shutil.rmtree(where, ignore_errors=True)
     (gallery / f"bridge.v{version}.npz").unlink(missing_ok=True)
-
-
-def now() -> str:
-    """The present moment, to the second, as ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def age_s(moment: str) -> float:
-    """Seconds since a moment that ``now`` gave."""
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

@@ -115,6 +115,14 @@ class LedgerView:
         kept = pa.schema([field for field in schema(self._dimension) if field.name in FACTS])
         return Facts.of(pa.Table.from_batches(rows) if rows else kept.empty_table())
 
+    def contributors(self) -> set[str]:
+        """Everybody who gave a point."""
+        return {
+            str(name)
+            for batch in self._live_rows(["id", "contributor"])
+            for name in batch.column("contributor").unique().to_pylist()
+        }
+
     def digests(self) -> dict[str, int]:
         """Each point's id with a digest of all but its vectors, to compare in this process only."""
         found: dict[str, int] = {}
@@ -212,6 +220,7 @@ class Ledger(LedgerView):
         """Open for writing, and cut a torn last frame off. Raises Unavailable for damage."""
         super().__init__(directory, dimension)
         created = not self._log.exists()
+        self._manifest.with_suffix(".writing").unlink(missing_ok=True)
         self._file = self._log.open("ab")
         if created:
             sync_directory(directory)

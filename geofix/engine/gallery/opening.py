@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from geofix.engine.gallery import versions
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
-from geofix.engine.gallery.port import Gallery
+from geofix.engine.gallery.port import Index
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.versions import State, VersionCard
 from geofix.settings import Settings
@@ -90,7 +90,7 @@ class Opener:
         if self._server is not None:
             await self._server.close()
 
-    async def _index(self, gallery: Path, card: VersionCard, *, builds: bool) -> Gallery:
+    async def _index(self, gallery: Path, card: VersionCard, *, builds: bool) -> Index:
         if self.server is not None:
             from geofix.engine.gallery.qdrant import QdrantGallery  # noqa: PLC0415
 

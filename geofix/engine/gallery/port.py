@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -70,3 +70,11 @@ class Gallery(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Index(Gallery, Protocol):
+    """A gallery that can be made anew from what is recorded elsewhere."""
+
+    async def rebuild(self, pages: Iterator[list[Point]]) -> None:
+        """Hold exactly these points, written anew; searches go on meanwhile."""
+        ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -180,6 +180,18 @@ class QdrantGallery:
                 raise Unavailable("The gallery's server cannot build its indexes.")
             await asyncio.sleep(_POLL_S)
         raise Unavailable("The gallery's server is still building its indexes.")
+
+    async def rebuild(self, pages: Iterator[list[Point]]) -> None:
+        """Write these points again and remove all others.
+
+        What is removed leaves the server's disk when its optimizer next rewrites the segment.
+        """
+        kept: set[str] = set()
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            await self.upsert(page)
+            kept.update(point.id for point in page)
+        async for held in self._pages(10_000, None, payload=False, vectors=False):
+            await self.delete([str(one.id) for one in held if str(one.id) not in kept])
 
     async def close(self) -> None:
         """Nothing to close: the connection is the server's."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geofix.engine.gallery.ledger import Ledger, LedgerView, Upsert
-from geofix.engine.gallery.port import Gallery, Space
+from geofix.engine.gallery.port import Index, Space
 from geofix.engine.gallery.review import Finding, review
 from geofix.engine.gallery.thumbnails import Thumbnails
 from geofix.engine.types import Filter, Float32Array, GalleryInfo, Neighbour, Point
@@ -42,7 +42,7 @@ class RecordedGallery:
 
     def __init__(
         self,
-        index: Gallery,
+        index: Index,
         ledger: Ledger,
         thumbnails: Path | None = None,
         followed: Callable[[], bool] = lambda: False,
@@ -67,7 +67,7 @@ class RecordedGallery:
     @classmethod
     async def open(
         cls,
-        index: Gallery,
+        index: Index,
         ledger: Ledger,
         thumbnails: Path | None = None,
         followed: Callable[[], bool] = lambda: False,
@@ -144,6 +144,16 @@ class RecordedGallery:
         """Build or refresh the index; searches and writes go on meanwhile."""
         await self._index.optimize()
 
+    async def renew_index(self) -> None:
+        """Make the index anew from the ledger, which is compacted first; searches go on.
+
+        Of what was removed before, neither holds a byte afterwards.
+        """
+        async with self._writing:
+            await asyncio.to_thread(self._ledger.compact)
+            recorded = self._ledger.points()
+        await self._index.rebuild(recorded)
+
     async def review(self, since: str = "") -> list[Finding]:
         """What looks wrong among the points added since; writes wait while they are read."""
         async with self._writing:
@@ -159,6 +169,13 @@ class RecordedGallery:
     async def paused(self) -> AsyncIterator[None]:
         """Writes wait; searches go on."""
         async with self._writing:
+            yield
+
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """Writes wait, and the manifest alone says all there is."""
+        async with self._writing:
+            await asyncio.to_thread(self._ledger.compact)
             yield
 
     def succeeded_by(self, successor: Successor | None) -> None:
@@ -224,7 +241,7 @@ class RecordedGallery:
         await successor.gallery.upsert(converted)
 
 
-async def _rebuild(index: Gallery, ledger: Ledger) -> None:
+async def _rebuild(index: Index, ledger: Ledger) -> None:
     """Make the index hold exactly what the ledger holds."""
     wanted = await asyncio.to_thread(ledger.ids)
     async for page in index.scroll():

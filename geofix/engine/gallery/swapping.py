@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from geofix.engine.gallery import canaries, versions
@@ -105,7 +104,7 @@ class Swap:
             reason = str(error) if isinstance(error, GeofixError) else "It cannot be searched."
         if reason:
             await self._use(old, before)
-            rejected = replace(new, state=State.REJECTED, ended_at=_now(), reason=reason)
+            rejected = replace(new, state=State.REJECTED, ended_at=versions.now(), reason=reason)
             await asyncio.to_thread(versions.write, folder, rejected)
             await self.opener.point_alias(old.name, old.version)
             raise CanariesFailed(f"Version {new.version} was taken back. {reason}")
@@ -116,7 +115,7 @@ class Swap:
         retired = replace(
             versions.read(folder, old.version),
             state=State.RETIRED,
-            ended_at=_now(),
+            ended_at=versions.now(),
             follows=new.version,
             in_step=position,
         )
@@ -127,7 +126,3 @@ class Swap:
         """From here on the disk, and whoever asks, know this version."""
         await asyncio.to_thread(self.directory.write_card, card)
         self.held[card.name] = gallery
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

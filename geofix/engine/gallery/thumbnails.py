@@ -39,6 +39,10 @@ class Thumbnails:
             return frozenset()
         return frozenset(filter(self.holds, photo_ids))
 
+    def ids(self) -> set[str]:
+        """Every photo of which a picture is kept, or was being written."""
+        return {path.stem for path in self._directory.glob("*/*") if path.is_file()}
+
     def write(self, photo_id: str, jpeg: bytes) -> None:
         """Keep a picture, in place of the one before; nobody ever reads half of one."""
         path = self._path(photo_id)
@@ -51,9 +55,10 @@ class Thumbnails:
         """Keep the pictures of these photos no longer; gone from the disk when it returns."""
         changed = set()
         for path in map(self._path, photo_ids):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-                changed.add(path.parent)
+            for file in (path, path.with_suffix(".writing")):
+                with contextlib.suppress(FileNotFoundError):
+                    file.unlink()
+                    changed.add(path.parent)
         for folder in changed:
             sync_directory(folder)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -85,7 +86,17 @@ def write(gallery: Path, card: VersionCard) -> None:
     """Make the version's folder and its card, or replace the card."""
     where = folder(gallery, card.version)
     where.mkdir(parents=True, exist_ok=True)
-    replace_text(where / CARD, _CARD.dump_json(card, indent=2).decode())
+    replace_text(where / CARD, dump(card))
+
+
+def dump(card: VersionCard) -> str:
+    """A card as its file says it."""
+    return _CARD.dump_json(card, indent=2).decode()
+
+
+def load(data: bytes) -> VersionCard:
+    """A card from its file. Raises ValueError."""
+    return _CARD.validate_json(data)
 
 
 def read_all(gallery: Path) -> list[VersionCard]:
@@ -95,3 +106,13 @@ def read_all(gallery: Path) -> list[VersionCard]:
     found = (_FOLDER.fullmatch(path.name) for path in gallery.iterdir())
     numbers = sorted(int(match[1]) for match in found if match)
     return [read(gallery, n) for n in numbers if (folder(gallery, n) / CARD).exists()]
+
+
+def now() -> str:
+    """The present moment, to the second, as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def age_s(moment: str) -> float:
+    """Seconds since a moment that ``now`` gave."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
