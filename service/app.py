@@ -39,6 +39,7 @@ from service.feedback.schemas import Truth
 from service.galleries.coverage import router as coverage_router
 from service.galleries.endpoints import router as galleries_router
 from service.galleries.keeping import router as keeping_router
+from service.galleries.points import router as points_router
 from service.galleries.versions import router as versions_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
@@ -74,6 +75,7 @@ _ACCESS = (
     (feedback_router, access.allowed(Scope.LOCATE, capped=True)),
     (embed_router, access.allowed(Scope.LOCATE)),
     (galleries_router, access.allowed(Scope.GALLERIES)),
+    (points_router, access.allowed(Scope.GALLERIES)),
     (versions_router, access.allowed(Scope.ADMIN)),
     (keeping_router, access.allowed(Scope.ADMIN)),
     (coverage_router, access.allowed(Scope.GALLERIES)),

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from geofix.engine import models
 from geofix.engine.batching import Batcher
+from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.revector import encoder_card
 from geofix.engine.location_space import LocationSpace
 from geofix.engine.models import Kind
+from geofix.engine.session import Session
 from geofix.engine.types import GalleryInfo
 from geofix.engine.watching import Watcher
 from geofix.errors import GeofixError, InvalidOption, NotFound
@@ -93,6 +95,7 @@ class Eyes:
         self._watch = watch
         self._keeps_up = keeps_up
         self._open = {first.name: first}
+        self._positions: dict[str, LocationEncoder] = {}
         self._opening = asyncio.Lock()
 
     def all(self) -> list[Eye]:
@@ -130,6 +133,19 @@ class Eyes:
             if encoder not in self._open:
                 self._open[encoder] = await asyncio.to_thread(self._opened, encoder, warm=warm)
             return self._open[encoder]
+
+    def positions(self, encoder: str) -> LocationEncoder:
+        """The location encoder of this name, loaded when it is first asked for.
+
+        Raises InvalidOption for a model that takes no positions. Waits for the disk.
+        """
+        if encoder not in self._positions:
+            card = encoder_card(encoder, self._settings.data_dir)
+            if card.kind is not Kind.LOCATION:
+                raise InvalidOption(f"The encoder {encoder!r} takes photos: send their vectors.")
+            session = Session.open(card, self._settings.threads)
+            self._positions[encoder] = LocationEncoder(card, session)
+        return self._positions[encoder]
 
     async def close(self) -> None:
         """Close all of them."""
