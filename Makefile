@@ -54,6 +54,7 @@ test-ops: $(VENV)/.dev  ## Tests that need programs beside Python
 	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
 		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
 	@command -v promtool > /dev/null || $(APT) prometheus
+	@command -v docker-compose > /dev/null || $(APT) docker-compose
 	$(BIN)/python -m pytest -m tools
 
 evaluation: $(VENV)/.dev  ## Measure the built-in encoder on PHOTOS=folder anew, into docs/evaluation
