@@ -7,29 +7,28 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from geofix.engine import background, image, retrieval
+from geofix.engine import background, image
 from geofix.engine.batching import Batcher, Passing
 from geofix.engine.conclude import Findings, conclude
+from geofix.engine.consulting import consult
 from geofix.engine.courtesy import Courtesy
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.eyes import Eye, Eyes, View, unseen
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.versions import VersionCard
-from geofix.engine.generators import router
-from geofix.engine.generators.attributes import AttributesGenerator, attribute_table
+from geofix.engine.generators.attributes import attribute_table
+from geofix.engine.generators.chosen import Generators
 from geofix.engine.generators.lmm import LmmGenerator
 from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.port import Generator
-from geofix.engine.generators.text import TextGenerator
 from geofix.engine.kept import NEED_PHOTO, Kept, Sight
 from geofix.engine.location_space import LocationSpace
 from geofix.engine.privacy import PrivacyPolicy
-from geofix.engine.retrieval import Opened
+from geofix.engine.searching import cannot_compare, opened, search
 from geofix.engine.stages import Observer, Stopwatch, propose_all
 from geofix.engine.types import (
     Channel,
-    Degradation,
     Embedding,
     Filter,
     Float32Array,
@@ -39,18 +38,14 @@ from geofix.engine.types import (
     LocateOptions,
     Photo,
     Prediction,
-    Query,
     Rule,
 )
 from geofix.engine.watching import Watcher
-from geofix.errors import InvalidOption
 from geofix.geo.places import reverse
 from geofix.settings import Settings
 
 _READING_PIXELS = 1280
 """Shortest side wanted by generators that read the photo's text."""
-_LEAST_S = 0.5
-"""Of an answer's budget: with less left, no language model is asked."""
 
 
 class Locator:
@@ -61,7 +56,7 @@ class Locator:
         batcher: Batcher,
         directory: DataDirectory,
         galleries: Galleries,
-        generators: Sequence[Generator],
+        generators: Generators,
         settings: Settings,
         space: LocationSpace,
         watch: Watcher | None = None,
@@ -74,8 +69,7 @@ class Locator:
             Eye(batcher, space), galleries, settings, watch or Watcher(), keeps_up=False
         )
         self._directory = directory
-        self._generators = {str(g.channel): g for g in generators}
-        self._lmm = next((g for g in generators if isinstance(g, LmmGenerator)), None)
+        self._generators = generators
         self._settings = settings
         self._watch = watch or Watcher()
         self._policy = PrivacyPolicy.named(settings.privacy_hook)
@@ -101,14 +95,9 @@ class Locator:
             batcher = await asyncio.to_thread(
                 Batcher.open, settings, warm=role == "service", watch=watch
             )
-            generators: list[Generator] = [
-                TextGenerator(settings.text_budget_s),
-                AttributesGenerator(settings.attributes_budget_s),
-            ]
             galleries = Galleries(directory, settings)
             lmm = LmmGenerator.from_settings(settings, galleries.thumbnail, watch)
-            if lmm is not None:
-                generators.append(lmm)
+            generators = Generators(settings, lmm)
             space = await asyncio.to_thread(
                 LocationSpace.open,
                 batcher.encoder.card,
@@ -151,7 +140,7 @@ class Locator:
     @property
     def lmm_circuit(self) -> State | None:
         """What the next call of the language model will meet; None without one."""
-        return None if self._lmm is None else self._lmm.breaker.state
+        return self._generators.circuit
 
     @property
     def location_encoder(self) -> LocationEncoder:
@@ -191,36 +180,30 @@ class Locator:
             found = await self.find(data, options, clock)
             await self._courtesy.step_aside(options.lane)
             prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
-        for degradation in prediction.degraded:
-            self._watch.degraded(degradation)
-        self._watch.answered(prediction, options)
+        self._tell(prediction, options)
         if options.keep and cap_km is None:
             query = found.query
             sight = Sight.of(
                 query.photo,
                 query.embedding,
                 found.encoder,
-                self._chosen(options),
+                self._generators.named(options.generators),
                 found.proposals,
                 prediction,
             )
             self._kept.put(prediction.id, options.account, sight)
         return replace(prediction, cap_km=cap_km, timings_ms=clock.total())
 
-    async def infos(self, names: Sequence[str]) -> tuple[GalleryInfo, ...]:
-        """The galleries that ``locate`` searches for these names, as they are now."""
-        return (await self._open(await self._view(names), names)).infos
-
     async def find(self, data: bytes, options: LocateOptions, clock: Stopwatch) -> Findings:
         """Everything that an answer is concluded from; raises as ``locate`` does."""
         await self._courtesy.step_aside(options.lane)
         deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
-        generators = self._chosen(options)
+        generators = self._generators.named(options.generators)
         view = await self._view(options.galleries, options.account)
         passing = view.eye.batcher.put(data, options.lane)
         photo = await clock.stage("decode", passing.photo(), _size)
         found, readable = await asyncio.gather(
-            self._retrieve(view, photo, passing, options, clock),
+            self._seen(view, photo, passing, options, clock),
             self._readable(photo, data, generators, clock),
         )
         query = replace(found.query, photo=readable, deadline=deadline)
@@ -228,8 +211,9 @@ class Locator:
         await self._courtesy.step_aside(options.lane)
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
         found = found.joined(*await propose_all(local, query, clock))
-        if self._lmm is not None and self._lmm in generators:
-            found = await self._ask(view, self._lmm, found, options, clock)
+        lmm = self._generators.lmm
+        if lmm is not None and lmm in generators:
+            found = await consult(lmm, view, found, options, self._settings, clock)
         return found
 
     async def refine(self, answer_id: str, options: LocateOptions) -> Prediction:
@@ -239,34 +223,34 @@ class Locator:
         also for a generator that needs the photo and was not asked while it was there.
         """
         clock = Stopwatch(self._watch.stage)
-        generators = self._chosen(options)
+        generators = self._generators.named(options.generators)
         sight = self._kept.get(answer_id, options.account)
         recalled, degraded = sight.recall(generators, by_name="auto" not in options.generators)
         view = await self._view(options.galleries, options.account)
         if view.eye.name != sight.encoder:
             raise unseen(view.eye.name)
-        found = await self._search(view, sight.photo, sight.embedding, options, clock)
+        found = await search(view, sight.photo, sight.embedding, options, self._settings, clock)
         found = replace(found, proposals=recalled, degraded=(*found.degraded, *degraded))
         others = [generator for generator in generators if generator.channel not in NEED_PHOTO]
         found = found.joined(*await propose_all(others, found.query, clock))
         prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
-        self._watch.answered(prediction, options)
+        self._tell(prediction, options)
         return replace(prediction, timings_ms=clock.total())
 
     async def check(self, options: LocateOptions) -> None:
         """Raise what ``locate`` would for these options, before any photo is looked at."""
         self.batcher.admit(options.lane)
-        self._chosen(options)
+        self._generators.named(options.generators)
         view = await self._view(options.galleries, options.account)
-        opened = await self._open(view, options.galleries)
-        if options.rule is not Rule.GEOFIX and not await view.eye.space.reaches(opened.infos):
-            raise _cannot_compare(view.eye.name, options.rule)
+        found = await opened(view, options.galleries, self._settings)
+        if options.rule is not Rule.GEOFIX and not await view.eye.space.reaches(found.infos):
+            raise cannot_compare(view.eye.name, options.rule)
         await asyncio.to_thread(background.background, options.filter)
 
     async def galleries_of(self, options: LocateOptions) -> tuple[GalleryInfo, ...]:
         """The galleries that an answer would be searched in. Raises as ``locate`` does."""
         view = await self._view(options.galleries, options.account)
-        return (await self._open(view, options.galleries)).infos
+        return (await opened(view, options.galleries, self._settings)).infos
 
     async def embed_image(
         self, data: bytes, lane: Lane = Lane.INTERACTIVE, *, admitted: bool = False
@@ -289,55 +273,23 @@ class Locator:
 
     async def close(self) -> None:
         """Close the galleries and give the data directory back."""
-        if self._lmm is not None:
-            await self._lmm.close()
+        await self._generators.close()
         await self.eyes.close()
         await self.galleries.close()
         self._directory.release()
 
-    async def _retrieve(
-        self,
-        view: View,
-        photo: Photo,
-        passing: Passing,
-        options: LocateOptions,
-        clock: Stopwatch,
+    def _tell(self, prediction: Prediction, options: LocateOptions) -> None:
+        """Have an answer counted, and what it had to do without."""
+        for degradation in prediction.degraded:
+            self._watch.degraded(degradation)
+        self._watch.answered(prediction, options)
+
+    async def _seen(
+        self, view: View, photo: Photo, passing: Passing, options: LocateOptions, clock: Stopwatch
     ) -> Findings:
         """What the encoder and the galleries say of the photo."""
         embedding = await clock.stage("encode", passing.embedding())
-        return await self._search(view, photo, embedding, options, clock)
-
-    async def _search(
-        self,
-        view: View,
-        photo: Photo,
-        embedding: Embedding,
-        options: LocateOptions,
-        clock: Stopwatch,
-    ) -> Findings:
-        """What the galleries hold that looks like the photo, and the photo in location space."""
-        opened = await self._open(view, options.galleries)
-        galleries, infos = opened.galleries, opened.infos
-        neighbours, degraded = await clock.stage(
-            "search",
-            retrieval.nearest(galleries, embedding.vector, options.neighbours, options.filter),
-            lambda done: {"found": len(done[0])},
-        )
-        degraded = (*opened.degraded, *degraded)
-        query = Query(photo, embedding, neighbours, options.filter, account=options.account)
-        look, calibrated = await view.eye.space.look(embedding, galleries, infos)
-        if look is None and options.rule is not Rule.GEOFIX:
-            raise _cannot_compare(view.eye.name, options.rule)
-        found = Findings(
-            query, view.eye.name, infos, degraded=degraded, look=look, calibrated=calibrated
-        )
-        if look is None or options.rule is not Rule.GEOCLIP:
-            return found
-        again = await self._open(
-            view, options.galleries
-        )  # the first look may have taken all their time
-        best, _ = await retrieval.nearest(again.galleries, look.vector, 1, options.filter, "gps")
-        return replace(found, nearest=best[0] if best else None)
+        return await search(view, photo, embedding, options, self._settings, clock)
 
     async def _readable(
         self, photo: Photo, data: bytes, generators: Sequence[Generator], clock: Stopwatch
@@ -349,67 +301,12 @@ class Locator:
             return photo
         return await clock.stage("enlarge", asyncio.to_thread(self._decode_to_read, data), _size)
 
-    async def _ask(
-        self,
-        view: View,
-        lmm: LmmGenerator,
-        found: Findings,
-        options: LocateOptions,
-        clock: Stopwatch,
-    ) -> Findings:
-        """The findings and, where this photo is worth its price, what the language model says."""
-        sketch = await clock.stage(
-            "posterior", asyncio.to_thread(conclude, found, replace(options, heatmap=False))
-        )
-        query = found.query
-        signals = router.Signals.of(
-            sketch,
-            query.embedding,
-            affordable=query.left_s() >= _LEAST_S and lmm.affords(query.account),
-        )
-        always = options.rule.asks_every_time
-        decision = router.decide((str(Channel.LMM),) if always else options.generators, signals)
-        if decision.degraded:
-            return found.joined((), [Degradation(str(Channel.LMM), decision.degraded)])
-        if not decision.ask:
-            return found
-        opened = await self._open(view, options.galleries)
-        dissimilar = await retrieval.farthest(opened.galleries, query, lmm.references)
-        return found.joined(*await propose_all([lmm], replace(query, dissimilar=dissimilar), clock))
-
     def _decode_to_read(self, data: bytes) -> Photo:
         return image.decode(data, target=_READING_PIXELS)
-
-    def _chosen(self, options: LocateOptions) -> list[Generator]:
-        wanted = set(options.generators)
-        if "none" in wanted:
-            return []
-        if "auto" in wanted:
-            return list(self._generators.values())
-        missing = wanted - self._generators.keys()
-        if missing:
-            raise InvalidOption(
-                f"There is no generator {', '.join(sorted(missing))} here; "
-                f"there are {', '.join(self._generators)}, auto and none."
-            )
-        return [self._generators[name] for name in self._generators if name in wanted]
 
     async def _view(self, names: Sequence[str], account: str = "") -> View:
         return await self.eyes.view(names or (self._settings.gallery,), account)
 
-    async def _open(self, view: View, names: Sequence[str]) -> Opened:
-        named = names or (self._settings.gallery,)
-        encoder = view.eye.batcher.encoder
-        return await retrieval.open_all(view.galleries, named, encoder, self._settings)
-
 
 def _size(photo: Photo) -> dict[str, object]:
     return {"width": photo.width, "height": photo.height, "format": photo.format}
-
-
-def _cannot_compare(encoder: str, rule: Rule) -> InvalidOption:
-    return InvalidOption(
-        f"The rule {str(rule)!r} compares the photo with places, and the encoder "
-        f"{encoder!r} sees no places: choose an encoder that is aligned with them, "
-        "a gallery of 500 photos or more, which bridges the gap, or the rule 'geofix'."
-    )

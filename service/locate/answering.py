@@ -82,5 +82,5 @@ def _may_be_kept(request: Request) -> bool:
 
 async def _key(cache: AnswerCache, locator: Locator, data: bytes, asked: LocateOptions) -> str:
     sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-    infos = await locator.infos(asked.galleries)
+    infos = await locator.galleries_of(asked)
     return await cache.key(sha256, asked, locator.encoder_name, infos)
