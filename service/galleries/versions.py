@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.revector import encoder_card
@@ -21,7 +21,6 @@ from geofix.errors import (
 )
 from geofix.observability import metrics
 from service.jobs.running import jobs_of
-from service.numbers import Number
 from service.problems import responses
 from service.running import locator_of, settings_of
 
@@ -74,10 +73,10 @@ class ReindexRequest(BaseModel):
         "", description="Encoder; the one it has by default."
     )
     quantization: Quantization | None = Field(None, description="The one it has by default.")
-    pace: Annotated[Number, Field(gt=0, le=1)] = Field(
+    pace: Annotated[FiniteFloat, Field(gt=0, le=1, strict=True)] = Field(
         0.5, description="Share of the time that is worked."
     )
-    most_missing: Annotated[Number, Field(ge=0, le=1)] = Field(
+    most_missing: Annotated[FiniteFloat, Field(ge=0, le=1, strict=True)] = Field(
         0.0, description="Largest share of photos that need not be readable any more."
     )
 
@@ -94,7 +93,7 @@ class Activation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(strict=True, ge=1)]
     allow_missing: bool = Field(
         False, description="Whether photos that cannot be encoded again may be missing from it."
     )
