@@ -201,8 +201,19 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(autouse=True)
+def _others() -> Iterator[None]:
+    """Threads that other tests' engines have running: they are none of ours."""
+    _OTHERS.update(thread.ident for thread in threading.enumerate())
+    yield
+    _OTHERS.clear()
+
+
+_OTHERS: set[int | None] = set()
+
+
 def threads(name: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == name]
+    return [one for one in threading.enumerate() if one.name == name and one.ident not in _OTHERS]
 
 
 def kill(name: str) -> int:

