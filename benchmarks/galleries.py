@@ -11,10 +11,13 @@ import asyncio
 import json
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import living
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
 from geofix.engine.gallery.recorded import RecordedGallery
@@ -146,20 +149,41 @@ def markdown(figures: dict[str, float], searches: Searches) -> str:
     return "\n".join(lines)
 
 
+def rows(figures: Mapping[str, float]) -> str:
+    """Figures as a table of two columns."""
+    lines = [f"| {name} | {value:.4g} |" for name, value in figures.items()]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
 def main() -> None:
     """Measure in a temporary directory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="5 000 points of 256 dimensions")
+    parser.add_argument("--quick", action="store_true", help="small galleries")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
-    parser.add_argument("--count", type=int, default=30_000)
+    parser.add_argument("--count", type=int, help="points")
     parser.add_argument("--dimension", type=int, default=1280)
+    parser.add_argument("--living", action="store_true", help="searches while it changes")
     given = parser.parse_args()
-    count, dimension = (5_000, 256) if given.quick else (given.count, given.dimension)
     with tempfile.TemporaryDirectory() as folder:
-        figures, searches = asyncio.run(measure(Path(folder), count, dimension))
-    print(markdown(figures, searches))
+        if given.living:
+            size = living.QUICK if given.quick else living.Size()
+            if given.count:
+                share = given.count / size.points
+                size = replace(
+                    size,
+                    points=given.count,
+                    upserts=round(size.upserts * share),
+                    deletes=round(size.deletes * share),
+                )
+            document: dict[str, object] = {**asyncio.run(living.measure(size, Path(folder)))}
+            text = rows({k: float(str(v)) for k, v in document.items()})
+        else:
+            count, dimension = (5_000, 256) if given.quick else (30_000, given.dimension)
+            figures, searches = asyncio.run(measure(Path(folder), given.count or count, dimension))
+            document, text = {**figures, "searches": searches}, markdown(figures, searches)
+    print(text)
     if given.json:
-        given.json.write_text(json.dumps({**figures, "searches": searches}, indent=2) + "\n")
+        given.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":
