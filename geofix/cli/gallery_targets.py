@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,16 +15,22 @@ from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ingest import Ingest
-from geofix.engine.gallery.offers import Offer, Outcome
+from geofix.engine.gallery.offers import Offer, Outcome, Status
+from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.records import point_id
+from geofix.engine.gallery.revector import dimension_of, encoder_card
 from geofix.engine.gallery.review import Finding
 from geofix.engine.location_map import LocationMap
+from geofix.engine.types import Point
+from geofix.errors import Conflict
 from geofix.remote.client import RefusedError, Service, address, connect
 from geofix.settings import Settings
 from indexer.galleries.build import Report, build
+from indexer.galleries.vectors import VectorFile
 from service.galleries.schemas import GalleryDescription, GalleryReview, Removed
 
 _DECODERS = 4
+_AS_JSON = {"Content-Type": "application/json"}
 
 Progress = Callable[[Outcome], None]
 
@@ -35,6 +42,12 @@ class Target(Protocol):
         self, offers: Iterable[Offer | Outcome], report: Report, progress: Progress
     ) -> None:
         """Take photos in; the gallery is made when there is none of its name."""
+        ...
+
+    async def fill(
+        self, file: VectorFile, encoder: str, report: Report, progress: Callable[[int], None]
+    ) -> None:
+        """Take points in by their vectors; the gallery is made when there is none of its name."""
         ...
 
     async def remove(self, keys: Sequence[str]) -> list[str]:
@@ -97,6 +110,7 @@ class _Local:
                 locations,
                 decoders,
                 thumbnails=self._settings.thumbnails,
+                policy=Policy.of(self._settings),
             )
             await build(offers, ingest, report, progress)
         await gallery.compact()
@@ -106,6 +120,24 @@ class _Local:
                 self._galleries, card.name, lambda: LocationMap.build(locations.encode)
             )
             await bridges.renew(gallery)
+
+    async def fill(
+        self, file: VectorFile, encoder: str, report: Report, progress: Callable[[int], None]
+    ) -> None:
+        name = self._name
+        if name not in self._galleries.names():
+            card = encoder_card(encoder or self._settings.model, self._settings.data_dir)
+            await self._galleries.create(name, card.name, dimension_of(card))
+        gallery = await self._galleries.open(name)
+        fixed = await gallery.fixed()
+        if encoder and encoder != fixed.encoder:
+            raise Conflict(f"Gallery {name!r} holds vectors of {fixed.encoder!r}.")
+        for points, refused in file.batches(name, fixed.dimension):
+            await gallery.upsert(points)
+            _report(report, points, refused)
+            progress(len(points) + len(refused))
+        await gallery.compact()
+        await gallery.optimize()
 
     async def remove(self, keys: Sequence[str]) -> list[str]:
         gallery = await self._galleries.open(self._name)
@@ -134,6 +166,26 @@ class _Remote:
         self, offers: Iterable[Offer | Outcome], report: Report, progress: Progress
     ) -> None:
         await build(offers, RemoteIngest(self._service, self._name), report, progress)
+
+    async def fill(
+        self, file: VectorFile, encoder: str, report: Report, progress: Callable[[int], None]
+    ) -> None:
+        try:
+            described = await self.describe()
+        except RefusedError as error:
+            if error.http_status != 404:
+                raise
+            wanted = json.dumps({"name": self._name, "encoder": encoder}).encode()
+            await self._service.ask("POST", "/v1/galleries", body=wanted, headers=_AS_JSON)
+            described = await self.describe()
+        if encoder and encoder != described.encoder:
+            raise Conflict(f"Gallery {self._name!r} holds vectors of {described.encoder!r}.")
+        for points, refused in file.batches(self._name, described.dimension):
+            if points:
+                body = json.dumps({"points": [_sent(point) for point in points]}).encode()
+                await self._service.ask("POST", f"{self._path}/points", body=body, headers=_AS_JSON)
+            _report(report, points, refused)
+            progress(len(points) + len(refused))
 
     async def remove(self, keys: Sequence[str]) -> list[str]:
         await self.describe()  # tells a missing gallery from a missing photo
@@ -165,3 +217,21 @@ class _Remote:
         )
         found = GalleryReview.model_validate_json(response.content).findings
         return [Finding(one.id, one.key, one.flag, one.reason) for one in found]
+
+
+def _report(report: Report, points: Sequence[Point], refused: Sequence[Outcome]) -> None:
+    for point in points:
+        report.add(Outcome(point.key, Status.ADDED, point.id))
+    for outcome in refused:
+        report.add(outcome)
+
+
+def _sent(point: Point) -> dict[str, object]:
+    """A point as the service takes it."""
+    texts = ("key", "country", "source", "contributor", "licence", "captured_at", "sha256", "uri")
+    return {
+        "lat": point.lat,
+        "lon": point.lon,
+        "vector": point.image.tolist(),
+        **{name: getattr(point, name) for name in texts},
+    }

@@ -29,8 +29,10 @@ from geofix.engine.gallery.offers import Offer
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import GeofixError
 from geofix.settings import settings
+from indexer.galleries.any_source import open_any
 from indexer.galleries.build import Report
-from indexer.galleries.sources import Defaults, Source, open_source
+from indexer.galleries.sources import Defaults, Source
+from indexer.galleries.vectors import VectorFile, is_vectors
 
 T = TypeVar("T")
 
@@ -65,7 +67,7 @@ for _command in (
 
 
 @index.command("build")
-@click.argument("source_path", metavar="SOURCE", type=click.Path(path_type=Path))
+@click.argument("source_text", metavar="SOURCE")
 @_GALLERY
 @_SOURCE
 @_CONTRIBUTOR
@@ -73,21 +75,25 @@ for _command in (
 @click.option(
     "--prefix", default="", help="Put before file names to make keys [default: the folder's name]."
 )
+@click.option("--encoder", default="", help="Model whose vectors a file of vectors holds.")
 @_JSON
 def build_command(
-    source_path: Path,
+    source_text: str,
     gallery: str | None,
     source: str,
     contributor: str,
     licence: str,
     prefix: str,
+    encoder: str,
     as_json: bool,
 ) -> None:
     """Fill a gallery from SOURCE.
 
     SOURCE is a folder of photos with EXIF positions, a CSV or Parquet file with the columns file,
     lat and lon (and optionally id, country, source, contributor, licence, captured_at and uri), or
-    a folder that holds such an index.csv.
+    a folder that holds such an index.csv. It may also be tar or zip shards or a folder of them,
+    with a .json for each photo or a table beside them (MP-16, OSV-5M), a prefix of an object store
+    (s3://bucket/prefix, gs://, az://), or a Parquet file of vectors (vector, lat, lon).
 
     Cut off at any moment, the same command goes on where it stopped. Options hold where the source
     says nothing itself.
@@ -96,8 +102,17 @@ def build_command(
     skipped), 1 when it holds none of them or something failed, 2 for a wrong option, 130 when
     stopped by Ctrl-C.
     """
-    opened = _told(lambda: open_source(source_path, Defaults(source, contributor, licence, prefix)))
-    _take(opened, gallery, as_json, f"geofix index build {source_path.name}")
+    defaults = Defaults(source, contributor, licence, prefix)
+    command = f"geofix index build {Path(source_text).name}"
+    if is_vectors(Path(source_text)):
+        opened = _told(lambda: VectorFile(Path(source_text), defaults))
+        _take(opened, gallery, as_json, command, encoder)
+        return
+    if encoder:
+        raise click.UsageError(
+            "--encoder is for files of vectors; photos are seen by GEOFIX_MODEL."
+        )
+    _take(_told(lambda: open_any(source_text, defaults)), gallery, as_json, command)
 
 
 @index.command("add")
@@ -220,7 +235,13 @@ def check_command(gallery: str | None, as_json: bool) -> None:
     raise SystemExit(bool(findings))
 
 
-def _take(source: Source, gallery: str | None, as_json: bool, command: str) -> None:
+def _take(
+    source: Source | VectorFile,
+    gallery: str | None,
+    as_json: bool,
+    command: str,
+    encoder: str = "",
+) -> None:
     """Take a source into a gallery and report, whatever ends it; exit unless all is well."""
     report, started = Report(), time.monotonic()
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -232,7 +253,10 @@ def _take(source: Source, gallery: str | None, as_json: bool, command: str) -> N
         nonlocal held
         with _progress() as bar:
             task = bar.add_task("Indexing", total=source.total)
-            await chosen.build(source.offers, report, lambda _: bar.advance(task))
+            if isinstance(source, VectorFile):
+                await chosen.fill(source, encoder, report, lambda n: bar.advance(task, n))
+            else:
+                await chosen.build(source.offers, report, lambda _: bar.advance(task))
         if report.usable:
             held = (await chosen.describe()).count
             report.findings += await chosen.review(began)

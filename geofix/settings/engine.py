@@ -66,6 +66,21 @@ class EngineSettings(BaseModel):
         description="Keep a small picture, without metadata, of every photo added to a gallery; "
         "a request may say otherwise.",
     )
+    require_licence: bool = Field(
+        default=False, description="Refuse photos whose licence nobody names."
+    )
+    require_contributor: bool = Field(
+        default=False, description="Refuse photos whose contributor nobody names."
+    )
+    default_licence: str = Field(
+        default="", description="Licence of photos that come without one, as its SPDX identifier."
+    )
+    default_contributor: str = Field(
+        default="", description="Contributor of photos that come without one."
+    )
+    contributor_max_photos: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Photos that a gallery takes of one contributor; 0 = no limit."
+    )
     version_grace_h: Annotated[float, Field(ge=0)] = Field(
         default=24.0,
         description="Hours for which a gallery's version that is out of use can be gone back to.",

@@ -23,7 +23,7 @@ from geofix.engine.photo_file import read_photo_file
 from geofix.errors import InvalidSource
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".heic", ".heif"})
-_INDEX_FILES = ("index.csv", "index.parquet")
+INDEX_FILES = ("index.csv", "index.parquet")
 _ALIASES = {
     "filename": "file",
     "photo": "file",
@@ -60,7 +60,8 @@ class Defaults:
 class Source:
     """Photos in a fixed order; those that cannot even be offered are outcomes already."""
 
-    total: int
+    total: int | None
+    """None where it would take as long to count as to read."""
     offers: Iterator[Offer | Outcome] = field(repr=False)
 
 
@@ -70,7 +71,7 @@ def open_source(path: Path, defaults: Defaults, base: Path | None = None) -> Sou
     ``base`` is the folder that a table's files are relative to (default: the table's own).
     """
     if path.is_dir():
-        for name in _INDEX_FILES:
+        for name in INDEX_FILES:
             if (path / name).is_file():
                 return open_source(path / name, defaults, base)
         return _folder(path, defaults)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer, Status
+from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.revector import dimension_of, encoder_card
 from geofix.errors import (
@@ -213,8 +214,15 @@ async def add_photo(request: Request, response: Response, name: str) -> PhotoOut
         uri=fields.uri,
         thumbnail=fields.thumbnail,
     )
-    by_default = settings_of(request).thumbnails
-    ingest = Ingest(gallery, name, encoder, locations, thumbnails=by_default)
+    config = settings_of(request)
+    ingest = Ingest(
+        gallery,
+        name,
+        encoder,
+        locations,
+        thumbnails=config.thumbnails,
+        policy=Policy.of(config),
+    )
     outcome = (await ingest.take([offer]))[0]
     await cache_of(request).forget()
     if outcome.error is not None:

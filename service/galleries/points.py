@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from geofix.engine.gallery.captured import normalise
 from geofix.engine.gallery.records import GPS_DIMENSION, point_id
 from geofix.engine.gallery.versions import now
 from geofix.engine.types import Float32Array, Point
@@ -52,6 +53,8 @@ class NewPoint(BaseModel):
     source: Text = ""
     contributor: Text = ""
     licence: Text = ""
+    captured_at: Annotated[str, Field(max_length=40)] = ""
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
     uri: Text = ""
 
 
@@ -151,6 +154,8 @@ async def add_points(request: Request, name: str, asked: NewPoints) -> Kept:
                 source=point.source,
                 contributor=point.contributor,
                 licence=point.licence,
+                captured_at=normalise(point.captured_at) if point.captured_at else "",
+                sha256=point.sha256,
                 uri=point.uri,
                 added_at=written,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.captured import normalise
 from geofix.engine.gallery.hygiene import phash
 from geofix.engine.gallery.offers import Exchanged, Offer, Outcome, Status, refused
+from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import point_id
 from geofix.engine.gallery.review import SPREAD_KM, Flag
@@ -68,6 +70,7 @@ class Ingest:
         decoders: Executor | None = None,
         *,
         thumbnails: bool = False,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
         self._gallery = gallery
         self._name = name
@@ -75,6 +78,7 @@ class Ingest:
         self._location_encoder = location_encoder
         self._decoders = decoders
         self._by_default = thumbnails
+        self._policy = policy
 
     async def take(self, offers: Sequence[Offer]) -> list[Outcome]:
         """What became of each offer, in order; what was added is on the disk."""
@@ -89,7 +93,7 @@ class Ingest:
     async def commit(self, batch: Prepared) -> list[Outcome]:
         """Encode and write what is new, and say what became of each photo."""
         async with self._gallery.ingesting:  # or two equal files would both be the first
-            entries = await self._without_duplicates(batch.entries)
+            entries = await self._within_caps(await self._without_duplicates(batch.entries))
             drafts = [entry for entry in entries if isinstance(entry, _Draft)]
             points = await asyncio.to_thread(self._points, drafts)
             # Before, so that no photo is ever shown by the picture of another.
@@ -116,6 +120,7 @@ class Ingest:
 
     def _read(self, offer: Offer) -> Outcome | _Draft:
         try:
+            offer = self._policy.applied(offer)
             data = offer.read()
             position = _position(offer, data)
             captured_at = normalise(offer.captured_at) if offer.captured_at else ""
@@ -188,6 +193,27 @@ class Ingest:
                 if holder.id != point.id:
                     kept.append(_same_file(point, holder))
                     continue
+            kept.append(entry)
+        return kept
+
+    async def _within_caps(self, entries: Sequence[Outcome | _Draft]) -> list[Outcome | _Draft]:
+        """Refuse new photos of contributors of whom the gallery holds as many as it takes."""
+        new = Counter(
+            entry.point.contributor
+            for entry in entries
+            if isinstance(entry, _Draft) and not entry.replaces
+        )
+        room = await self._policy.room(self._gallery, new)
+        kept: list[Outcome | _Draft] = []
+        for entry in entries:
+            if isinstance(entry, _Draft) and not entry.replaces:
+                name = entry.point.contributor
+                if name in room:
+                    room[name] -= 1
+                    if room[name] < 0:
+                        reason = f"The gallery takes {self._policy.most} photos of one contributor."
+                        kept.append(refused(entry.point.key, Conflict(reason)))
+                        continue
             kept.append(entry)
         return kept
 

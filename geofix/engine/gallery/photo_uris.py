@@ -1,8 +1,9 @@
-"""Photos by their address: a file here, or an object in a cloud's store."""
+"""Photos by their address: a file here, one in an archive, or an object in a cloud's store."""
 
 from __future__ import annotations
 
 import os
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +25,30 @@ def read_uri(uri: str) -> bytes:
     """
     where = urlsplit(uri)
     if where.scheme == "file" and where.netloc in ("", "localhost"):
-        return read_photo_file(Path(unquote(where.path)))
+        path = Path(unquote(where.path))
+        return _member(path, where.fragment) if where.fragment else read_photo_file(path)
     if where.scheme in CLOUDS and where.netloc:
         return _object(f"{where.scheme}://{where.netloc}", unquote(where.path).lstrip("/"))
     raise UnreadablePhoto("It has no address from which it could be read again.")
+
+
+def _member(archive: Path, fragment: str) -> bytes:
+    """A photo in a zip (``#name``), or in a tar (``#offset,length``)."""
+    if archive.suffix.lower() == ".zip":
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                entry = opened.getinfo(unquote(fragment))
+                if entry.file_size > MAX_FILE_BYTES:
+                    raise PhotoTooLarge(f"The photo is larger than {MAX_FILE_BYTES >> 20} MiB.")
+                return opened.read(entry)
+        except (KeyError, RuntimeError, zipfile.BadZipFile) as error:
+            raise UnreadablePhoto("The archive does not hold it any more.") from error
+    offset, _, length = fragment.partition(",")
+    if not (offset.isdecimal() and length.isdecimal()) or int(length) > MAX_FILE_BYTES:
+        raise UnreadablePhoto("Its address is none in an archive.")
+    with archive.open("rb") as file:
+        file.seek(int(offset))
+        return file.read(int(length))
 
 
 def _object(root: str, path: str) -> bytes:

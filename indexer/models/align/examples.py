@@ -134,7 +134,7 @@ def encode(
     Raises :class:`InvalidSource` where a source cannot be read or nothing is left.
     """
     opened = [open_source(source, Defaults()) for source in sources]
-    total = sum(source.total for source in opened)
+    total = sum(source.total or 0 for source in opened)
     drafts = _Drafts()
     batch: list[_Read] = []
     for done, read in enumerate(
