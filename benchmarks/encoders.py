@@ -16,10 +16,15 @@ _PIXELS = 224
 _GRID = 8
 
 
-def add_location_encoder(data_dir: Path, name: str, dimension: int = 64, waves: int = 24) -> None:
-    """A location encoder among the pulled models of ``data_dir``: plane waves over the sphere."""
+def add_location_encoder(data_dir: Path, name: str, dimension: int = 64, waves: int = 48) -> None:
+    """A location encoder among the pulled models of ``data_dir``: plane waves over the sphere.
+
+    Their lengths go from the Earth's own to 10 km, as those of GeoCLIP's do: with long ones alone
+    neighbouring towns would differ by less than int8 can tell.
+    """
     rng = np.random.default_rng(len(name))
-    directions = rng.normal(size=(3, waves)).astype(np.float32) * 12.0
+    scales = 10.0 ** rng.uniform(0.5, 3.5, waves)
+    directions = (rng.normal(size=(3, waves)) * scales).astype(np.float32)
     mixing = rng.normal(size=(2 * waves, dimension)).astype(np.float32)
     constants = {
         "radians": np.array(np.pi / 180.0, dtype=np.float32),
