@@ -1,5 +1,9 @@
 """Figures of the embedded gallery: ``python -m benchmarks.galleries [--quick] [--json FILE]``.
 
+With ``--living`` searches over HTTP while the gallery changes and is re-indexed, with
+``--filters`` every kind of filter at every selectivity, with ``--million`` a large gallery beside
+faiss and usearch.
+
 Vectors are clustered and of low rank, as embeddings are: uniform noise would make any graph look
 bad. Every figure of recall is against brute force.
 """
@@ -17,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import living
+from benchmarks import beside, filtered, living
+from benchmarks.vectors import clustered, scattered
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
 from geofix.engine.gallery.recorded import RecordedGallery
@@ -35,16 +40,6 @@ FILTERS = {
     "circle 100 km": Filter(circle=(10.0, 179.0, 100.0)),
     "box across 180": Filter(bbox=(150.0, -40.0, -150.0, 40.0)),
 }
-
-
-def vectors(count: int, dimension: int) -> Float32Array:
-    """float32 [count, dimension]: 2000 clusters in a space of 64 dimensions, turned at random."""
-    rng = np.random.default_rng(0)
-    rank = min(64, dimension)
-    turn = rng.normal(size=(rank, dimension)).astype(np.float32)
-    low = rng.normal(size=(2000, rank))[rng.integers(2000, size=count)]
-    found = (low + 0.5 * rng.normal(size=(count, rank))).astype(np.float32) @ turn
-    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
 
 def points(images: Float32Array, latlon: Float64Array, first: int) -> list[Point]:
@@ -65,11 +60,8 @@ Searches = dict[str, dict[str, float]]
 
 async def measure(directory: Path, count: int, dimension: int) -> tuple[dict[str, float], Searches]:
     """Build, optimise and search a gallery."""
-    images = vectors(count, dimension)
-    rng = np.random.default_rng(1)
-    latlon = np.stack(
-        [np.degrees(np.arcsin(rng.uniform(-1, 1, count))), rng.uniform(-180, 180, count)], axis=1
-    )
+    images = clustered(count, dimension)
+    latlon = scattered(count)
     index = await EdgeGallery.open(directory / "v1", name="g", encoder="e", dimension=dimension)
     gallery = await RecordedGallery.open(index, Ledger(directory, dimension))
     started = time.perf_counter()
@@ -163,6 +155,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="points")
     parser.add_argument("--dimension", type=int, default=1280)
     parser.add_argument("--living", action="store_true", help="searches while it changes")
+    parser.add_argument("--filters", action="store_true", help="every filter and selectivity")
+    parser.add_argument("--million", action="store_true", help="beside faiss and usearch")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.living:
@@ -177,6 +171,14 @@ def main() -> None:
                 )
             document: dict[str, object] = {**asyncio.run(living.measure(size, Path(folder)))}
             text = rows({k: float(str(v)) for k, v in document.items()})
+        elif given.filters:
+            count = given.count or (5_000 if given.quick else 100_000)
+            found = asyncio.run(filtered.measure(count, 512, Path(folder)))
+            document, text = {"points": count, "filters": found}, filtered.table(found)
+        elif given.million:
+            count = given.count or (5_000 if given.quick else 1_000_000)
+            compared = beside.measure(count, 512)
+            document, text = {"points": count, **compared}, beside.table(compared)
         else:
             count, dimension = (5_000, 256) if given.quick else (30_000, given.dimension)
             figures, searches = asyncio.run(measure(Path(folder), given.count or count, dimension))
