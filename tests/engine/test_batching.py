@@ -371,9 +371,14 @@ def test_too_many_are_refused_at_once_with_a_time_to_come_back(tmp_path: Path) -
 
 
 def test_the_expected_wait_is_learnt_and_limits_the_line(tmp_path: Path) -> None:
-    limits = Limits(size=1, max_wait_s={Lane.INTERACTIVE: 0.2, Lane.BATCH: 60.0})
-    with batching(slow(tmp_path / "tiny.onnx", 300), limits) as batcher:
-        outcomes(batcher, [FINE] * 20)
+    model = slow(tmp_path / "tiny.onnx", 300)
+    with batching(model, Limits(size=1)) as batcher:
+        started = time.monotonic()
+        outcomes(batcher, [FINE] * 8)
+        each_s = (time.monotonic() - started) / 8  # the machine's own pace, however busy it is
+    limits = Limits(size=1, max_wait_s={Lane.INTERACTIVE: 6 * each_s, Lane.BATCH: 60.0})
+    with batching(model, limits) as batcher:
+        outcomes(batcher, [FINE] * 4)
         until(lambda: batcher.queue.expected_wait_s(Lane.INTERACTIVE) == 0.0)
         found = outcomes(batcher, [FINE] * 32)
         assert any(isinstance(one, Overloaded) for one in found)
