@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from geofix.cli import index_report
 from geofix.cli.gallery_targets import Target, target
+from geofix.cli.index_canaries import canaries_command
 from geofix.cli.index_keeping import (
     delete_command,
     erase_command,
@@ -61,7 +62,7 @@ def index() -> None:
 
 for _command in (
     *(reindex_command, versions_command, activate_command, erase_command),
-    *(snapshot_command, restore_command, rebuild_command, delete_command),
+    *(snapshot_command, restore_command, rebuild_command, delete_command, canaries_command),
 ):
     index.add_command(_command)
 

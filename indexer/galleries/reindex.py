@@ -29,6 +29,7 @@ from geofix.engine.gallery.versions import State, VersionCard
 from geofix.engine.types import Point
 from geofix.errors import Conflict
 from geofix.settings import Settings
+from indexer.galleries.bridging import add_bridge
 from indexer.galleries.gate import validate
 from indexer.galleries.plan import Plan
 
@@ -129,6 +130,8 @@ class Reindex:
             verdict = await validate(
                 source, target, frozenset(follower.missing), self._plan.most_missing, labelled
             )
+            if not verdict.reason:
+                await add_bridge(target, self._folder, self._settings)
             await target.compact()
         finally:
             await target.close()

@@ -66,6 +66,9 @@ def test_a_new_encoder_while_photos_are_located(
 ) -> None:
     built = geofix(environment_, "index", "build", str(folder), "--prefix", "p", "--json")
     assert built.returncode == 0, built.stderr
+    labelled = geofix(environment_, "index", "canaries", str(folder))
+    assert labelled.returncode == 0, labelled.stderr
+    assert f"has {PHOTOS} canaries; 0 were skipped" in labelled.stdout
     photo = (folder / "3.jpg").read_bytes()
     failures: list[str] = []
     encoders: list[tuple[str, str, int]] = []
@@ -105,12 +108,18 @@ def test_a_new_encoder_while_photos_are_located(
         (1, "retired", "lite"),
         (2, "active", "tiles"),
     ]
-    assert listed[1]["figures"]["recall"] >= 0.98
+    figures = listed[1]["figures"]
+    assert figures["recall"] >= 0.98
+    assert (figures["canaries"], figures["accuracy"]) == (PHOTOS, 1.0)
     answer = own.post("/v1/locate?generators=none", files={"photo": ("a.jpg", photo)}).json()
     assert answer["encoder"] == "tiles"
     assert 'geofix_gallery_swaps_total{outcome="activated"} 1.0' in own.get("/metrics").text
 
-    # What is added now is seen by the new encoder, and goes back with the rest.
+
+def test_what_is_added_to_the_new_version_goes_back_with_the_rest(
+    own: httpx.Client, folder: Path
+) -> None:
+    assert own.get("/v1/galleries/default").json()["encoder"] == "tiles"
     fresh = np.random.default_rng(77).integers(0, 256, (180, 240, 3), dtype=np.uint8)
     extra = folder / "extra.png"
     Image.fromarray(fresh).save(extra)

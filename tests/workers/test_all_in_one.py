@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
@@ -170,3 +171,25 @@ def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
         pids = [site.pid(name) for name in PARTS]
         os.kill(site.pid("supervisor"), signal.SIGKILL)
         _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 60.0)
+
+
+def test_a_worker_re_indexes_a_gallery_and_the_service_uses_the_new_version(
+    site: Site, photos: list[tuple[str, bytes]]
+) -> None:
+    with httpx.Client(base_url=site.address, timeout=60.0) as client:
+        for number, (name, data) in enumerate(photos[:3]):
+            added = client.post(
+                "/v1/galleries/again/photos",
+                files={"photo": (name, data)},
+                data={"lat": str(number), "lon": "2", "key": name},
+            )
+            assert added.status_code == 201, added.text
+        asked = client.post("/v1/galleries/again/reindex", json={"quantization": "none"})
+        assert (asked.status_code, asked.json()) == (202, {"gallery": "again", "base": 1})
+
+        def versions() -> list[tuple[int, str]]:
+            found = client.get("/v1/galleries/again/versions").json()["versions"]
+            return [(one["version"], one["state"]) for one in found]
+
+        _until(lambda: versions() == [(1, "retired"), (2, "active")], seconds=60.0)
+        assert client.get("/v1/galleries/again").json()["count"] == 3
