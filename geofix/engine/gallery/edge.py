@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -41,8 +42,9 @@ log = logging.getLogger(__name__)
 
 _UNINDEXED = 20_000
 """Points written since the last optimisation that start another one in the background."""
-_VECTORS = 2
-"""Vectors of a point, each of which Edge counts when it is indexed."""
+_UNINDEXED_SHARE = 0.1
+"""The same as a share of all points: an optimisation of many takes long, and stops all else for a
+moment when its result is loaded."""
 
 _VALUES = 16
 """Of one field that a point has at most: cells of several sizes."""
@@ -121,7 +123,8 @@ class EdgeGallery:
                 await self._write(qe.UpdateOperation.upsert_points(to_points(batch)))
         if not self._optimizes or self._optimizing.locked():
             return
-        if await self._unindexed() > _UNINDEXED:
+        enough = max(_UNINDEXED, _UNINDEXED_SHARE * await self._call(_held))
+        if await self._unindexed() > enough:
             self._background = asyncio.create_task(self._optimize_quietly())
 
     async def delete(self, ids: Sequence[str]) -> int:
@@ -213,7 +216,7 @@ class EdgeGallery:
                 async with self._writing:
                     self._since_copy = []
                 await asyncio.to_thread(self._fill, path, pages)
-                if await self._call(_points) * self._info.dimension > self._exact_floats:
+                if await self._call(_held) * self._info.dimension > self._exact_floats:
                     await optimizing.optimize(path)
                 await self._exchange(path)
             finally:
@@ -245,10 +248,11 @@ class EdgeGallery:
 
     async def _unindexed(self) -> int:
         """Points that would be searched faster after an optimisation."""
-        info = await self._call(lambda shard: shard.info())
-        if info.points_count * self._info.dimension <= self._exact_floats:
+        points, vectors, indexed = await self._call(_indexed)
+        if points * self._info.dimension <= self._exact_floats:
             return 0
-        return max(0, info.points_count - info.indexed_vectors_count // _VECTORS)
+        # Each vector counts; a point has one or, with its place in location space, two.
+        return math.ceil((vectors - min(indexed, vectors)) * points / vectors)
 
     async def _copy(self, path: Path) -> None:
         async with self._writing:
@@ -289,8 +293,16 @@ class EdgeGallery:
                 return
 
 
-def _points(shard: qe.EdgeShard) -> int:
+def _held(shard: qe.EdgeShard) -> int:
     return shard.info().points_count
+
+
+def _indexed(shard: qe.EdgeShard) -> tuple[int, int, int]:
+    """Points, vectors that can be indexed, and vectors that are."""
+    info = shard.info()
+    placed = qe.Filter(must=[qe.HasVectorCondition("gps")])
+    vectors = info.points_count + shard.count(qe.CountRequest(filter=placed))
+    return info.points_count, max(1, vectors), info.indexed_vectors_count
 
 
 def _flush_and_close(shard: qe.EdgeShard) -> None:
