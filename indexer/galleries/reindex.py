@@ -25,7 +25,7 @@ from geofix.engine.gallery.ledger import LedgerView
 from geofix.engine.gallery.opening import Opener
 from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.revector import Revector, dimension_of, encoder_card
-from geofix.engine.gallery.versions import State, VersionCard
+from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.engine.types import Point
 from geofix.errors import Conflict
 from geofix.settings import Settings
@@ -100,15 +100,15 @@ class Reindex:
             encoder=model,
             dimension=dimension,
             quantization=self._plan.quantization or Quantization(active.quantization),
-            state=State.BUILDING,
+            state=VersionState.BUILDING,
             created_at=versions.now(),
             follows=active.version,
         )
         found = None
         for card in known:
-            if card.state in (State.BUILDING, State.READY):
+            if card.state in (VersionState.BUILDING, VersionState.READY):
                 if _same(card, wanted):
-                    found = replace(card, state=State.BUILDING)
+                    found = replace(card, state=VersionState.BUILDING)
                 else:
                     remove_version(self._folder, card.version)
         versions.write(self._folder, found or wanted)
@@ -139,7 +139,7 @@ class Reindex:
             raise Conflict("Another version was activated meanwhile: re-index that one.")
         done = replace(
             card,
-            state=State.REJECTED if verdict.reason else State.READY,
+            state=VersionState.REJECTED if verdict.reason else VersionState.READY,
             ended_at=versions.now() if verdict.reason else "",
             reason=verdict.reason,
             figures=verdict.figures,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.revector import encoder_card
-from geofix.engine.gallery.versions import State, VersionCard
+from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.errors import (
     CanariesFailed,
     Conflict,
@@ -31,7 +31,7 @@ class Version(BaseModel):
     """One version of a gallery."""
 
     version: int
-    state: State
+    state: VersionState
     encoder: str
     dimension: int
     quantization: Quantization

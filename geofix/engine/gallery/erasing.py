@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from geofix.engine.gallery import backups, canaries, snapshots, versions
 from geofix.engine.gallery.ledger import LedgerView
-from geofix.engine.gallery.versions import State
+from geofix.engine.gallery.versions import VersionState
 from geofix.errors import InvalidOption, Unavailable
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ async def erase(galleries: Galleries, name: str, contributor: str) -> Receipt:
         await gallery.renew_index()
         removed = []
         for card in galleries.versions(name):
-            unfinished = card.state in (State.BUILDING, State.READY)
-            if card.state is not State.ACTIVE and (
+            unfinished = card.state in (VersionState.BUILDING, VersionState.READY)
+            if card.state is not VersionState.ACTIVE and (
                 unfinished or await asyncio.to_thread(_holds, folder, card, contributor)
             ):
                 await galleries.remove_version(name, card.version)

@@ -17,7 +17,7 @@ from geofix.engine.gallery.ledger import LedgerView
 from geofix.engine.gallery.opening import Opener
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.swapping import Swap
-from geofix.engine.gallery.versions import State, VersionCard
+from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.engine.types import GalleryInfo, Neighbour
 from geofix.errors import Conflict, GeofixError, NotFound
 from geofix.settings import Settings
@@ -205,7 +205,7 @@ class Galleries:
         """Remove versions that are out of use for longer than the grace period."""
         for name in self.names():
             for card in self.versions(name):
-                over = card.state in (State.RETIRED, State.REJECTED) and card.ended_at
+                over = card.state in (VersionState.RETIRED, VersionState.REJECTED) and card.ended_at
                 if (name, card.version) in self._draining:
                     continue
                 if over and versions.age_s(card.ended_at) > self._settings.version_grace_h * 3600.0:
@@ -280,9 +280,11 @@ def known_versions(directory: DataDirectory, name: str) -> list[VersionCard]:
 
     def as_used(card: VersionCard) -> VersionCard:
         if card.version == active:
-            return replace(card, state=State.ACTIVE)
+            return replace(card, state=VersionState.ACTIVE)
         # Cut off between the swap and the note of it.
-        return replace(card, state=State.RETIRED) if card.state is State.ACTIVE else card
+        return (
+            replace(card, state=VersionState.RETIRED) if card.state is VersionState.ACTIVE else card
+        )
 
     return [as_used(card) for card in versions.read_all(directory.gallery(name))]
 

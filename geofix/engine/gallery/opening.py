@@ -12,7 +12,7 @@ from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
 from geofix.engine.gallery.port import Index
 from geofix.engine.gallery.recorded import RecordedGallery
-from geofix.engine.gallery.versions import State, VersionCard
+from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Opener:
 
         def followed() -> bool:
             return any(
-                other.state in (State.BUILDING, State.READY)
+                other.state in (VersionState.BUILDING, VersionState.READY)
                 for other in versions.read_all(gallery)
                 if other.version != card.version
             )

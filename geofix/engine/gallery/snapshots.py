@@ -28,7 +28,7 @@ from geofix.engine.gallery.directory import GalleryCard
 from geofix.engine.gallery.durable import sync_directory, sync_file
 from geofix.engine.gallery.ledger import LOG, MANIFEST
 from geofix.engine.gallery.records import schema
-from geofix.engine.gallery.versions import CARD, State, VersionCard
+from geofix.engine.gallery.versions import CARD, VersionCard, VersionState
 from geofix.errors import InvalidSource, NotFound
 
 _GALLERY = "gallery.json"
@@ -184,7 +184,7 @@ def _check(where: Path, card: GalleryCard, version: VersionCard) -> None:
 
 
 def _fresh(version: VersionCard) -> VersionCard:
-    return replace(version, state=State.ACTIVE, follows=0, in_step=None)
+    return replace(version, state=VersionState.ACTIVE, follows=0, in_step=None)
 
 
 def _read(tar: tarfile.TarFile, held: dict[str, tarfile.TarInfo], name: str) -> bytes:

@@ -17,7 +17,7 @@ from geofix.engine.gallery.directory import DataDirectory, GalleryCard
 from geofix.engine.gallery.opening import Opener
 from geofix.engine.gallery.recorded import RecordedGallery, Successor
 from geofix.engine.gallery.revector import Revector
-from geofix.engine.gallery.versions import State, VersionCard
+from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.errors import CanariesFailed, Conflict, GeofixError
 from geofix.settings import Settings
 
@@ -49,7 +49,7 @@ class Swap:
         old, new = self.directory.card(name), versions.read(folder, version)
         if version == old.version:
             return new
-        if new.state not in (State.READY, State.RETIRED, State.ACTIVE):
+        if new.state not in (VersionState.READY, VersionState.RETIRED, VersionState.ACTIVE):
             raise Conflict(f"Version {version} is {new.state}: it cannot be used.")
         opened, after = after is not None, after or await self.opener.open(folder, new)
         try:
@@ -104,17 +104,19 @@ class Swap:
             reason = str(error) if isinstance(error, GeofixError) else "It cannot be searched."
         if reason:
             await self._use(old, before)
-            rejected = replace(new, state=State.REJECTED, ended_at=versions.now(), reason=reason)
+            rejected = replace(
+                new, state=VersionState.REJECTED, ended_at=versions.now(), reason=reason
+            )
             await asyncio.to_thread(versions.write, folder, rejected)
             await self.opener.point_alias(old.name, old.version)
             raise CanariesFailed(f"Version {new.version} was taken back. {reason}")
         after.succeeded_by(None)
         before.succeeded_by(successor)
         position = await asyncio.to_thread(lambda: after.ledger.position)
-        active = replace(new, state=State.ACTIVE, ended_at="", reason="", in_step=None)
+        active = replace(new, state=VersionState.ACTIVE, ended_at="", reason="", in_step=None)
         retired = replace(
             versions.read(folder, old.version),
-            state=State.RETIRED,
+            state=VersionState.RETIRED,
             ended_at=versions.now(),
             follows=new.version,
             in_step=position,

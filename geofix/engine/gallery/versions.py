@@ -25,7 +25,7 @@ INDEX = "index"
 _FOLDER = re.compile(r"v([1-9][0-9]{0,8})")
 
 
-class State(StrEnum):
+class VersionState(StrEnum):
     """Where a version is in its life."""
 
     BUILDING = "building"
@@ -48,7 +48,7 @@ class VersionCard:
     encoder: str
     dimension: int
     quantization: Quantization = Quantization.INT8
-    state: State = State.ACTIVE
+    state: VersionState = VersionState.ACTIVE
     created_at: str = ""
     ended_at: str = ""
     """When it was retired or rejected."""

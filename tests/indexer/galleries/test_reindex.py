@@ -25,7 +25,7 @@ from geofix.engine.gallery.ledger import LedgerView
 from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.records import point_id
 from geofix.engine.gallery.revector import Revector
-from geofix.engine.gallery.versions import State
+from geofix.engine.gallery.versions import VersionState
 from geofix.engine.types import Filter, Float64Array, Point
 from geofix.errors import CanariesFailed, Conflict, InvalidOption, NotFound
 from geofix.settings import Settings
@@ -81,7 +81,7 @@ class World:
         plan = Plan(model, quantization)
         return (await Reindex(self.directory, self.settings, GALLERY, plan).run()).version
 
-    def states(self) -> list[State]:
+    def states(self) -> list[VersionState]:
         return [card.state for card in self.galleries.versions(GALLERY)]
 
     def held(self, version: int) -> dict[str, Point]:
@@ -104,7 +104,7 @@ def test_a_new_encoder_beside_the_old_one_then_in_its_place_and_back(
             before = await galleries.open(GALLERY)
             await before.compact()
             assert await world.reindex(model=SECOND) == 2
-            assert world.states() == [State.ACTIVE, State.READY]
+            assert world.states() == [VersionState.ACTIVE, VersionState.READY]
             assert await galleries.open(GALLERY) is before
 
             # What is acknowledged until the swap is in the new version.
@@ -131,7 +131,7 @@ def test_a_new_encoder_beside_the_old_one_then_in_its_place_and_back(
 
             # Back again: what happened meanwhile goes back, too.
             await galleries.activate(GALLERY, 1)
-            assert world.states() == [State.ACTIVE, State.RETIRED]
+            assert world.states() == [VersionState.ACTIVE, VersionState.RETIRED]
             again = await galleries.open(GALLERY)
             assert (await again.info()).encoder == FIRST
             keys = world.held(1)
@@ -198,7 +198,7 @@ def test_a_version_that_fails_its_canaries_after_the_swap_is_taken_back(
                 await galleries.activate(GALLERY, made)
             info = await (await galleries.open(GALLERY)).info()
             assert (info.version, info.encoder) == (1, FIRST)
-            assert world.states() == [State.ACTIVE, State.REJECTED]
+            assert world.states() == [VersionState.ACTIVE, VersionState.REJECTED]
             await (await galleries.open(GALLERY)).delete([points[7].id])  # writes go on
             assert points[7].key not in world.held(1)
             with pytest.raises(Conflict, match="rejected"):
@@ -216,7 +216,7 @@ def test_a_worse_encoder_and_photos_that_are_gone_do_not_pass(
         async with world.filled(points[:40]):
             with pytest.raises(Conflict, match="40 of 40 photos could not be encoded again"):
                 await world.reindex(model="tiles")
-            assert world.states() == [State.ACTIVE, State.REJECTED]
+            assert world.states() == [VersionState.ACTIVE, VersionState.REJECTED]
             with pytest.raises(InvalidOption, match="waves"):
                 await world.reindex(model="none of these")
 
@@ -229,7 +229,7 @@ def test_what_nobody_has_built_cannot_be_activated(world: World, points: list[Po
             with pytest.raises(NotFound):
                 await galleries.activate(GALLERY, 7)
             folder = world.directory.gallery(GALLERY)
-            half = replace(versions.read(folder, 1), version=2, state=State.BUILDING)
+            half = replace(versions.read(folder, 1), version=2, state=VersionState.BUILDING)
             versions.write(folder, half)
             with pytest.raises(Conflict, match="building"):
                 await galleries.activate(GALLERY, 2)
@@ -256,7 +256,7 @@ def test_versions_out_of_use_are_removed_after_the_grace_period(
     async def later() -> None:
         again = World(tmp_path)
         await again.galleries.expire()
-        assert again.states() == [State.ACTIVE]
+        assert again.states() == [VersionState.ACTIVE]
         assert not versions.folder(again.directory.gallery(GALLERY), 1).exists()
 
     asyncio.run(live())
