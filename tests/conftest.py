@@ -46,6 +46,9 @@ from service.locate.schemas import Answer
 Answering = Callable[..., Answer]
 """Makes an answer: ``answering(lat, lon, radius_km=300, photos=71, abstains=False)``."""
 
+Fatal = Callable[[type, str], None]
+"""``fatal(library, method)``: the method's next call ends the thread that makes it, once."""
+
 PARIS = '{"country": "FR", "latitude": 48.8566, "longitude": 2.3522, "confidence": 0.9}'
 _READY_S = 60.0
 _HOSTILE = '</script><img src=x onerror="alert(1)">[bold]\x1b[31m{{data}}'
@@ -140,6 +143,24 @@ def jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
+
+
+@pytest.fixture
+def fatal(monkeypatch: pytest.MonkeyPatch) -> Fatal:
+    """See ``Fatal``."""
+
+    def fatal(library: type, method: str) -> None:
+        sound = getattr(library, method)
+        due = iter([SystemExit])
+
+        def call(*args: object, **named: object) -> object:
+            for end in due:
+                raise end
+            return sound(*args, **named)
+
+        monkeypatch.setattr(library, method, call)
+
+    return fatal
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import hashlib
 import io
 import threading
@@ -16,7 +15,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from geofix.engine import image
 from geofix.engine.batching import Batcher, Limits
@@ -216,17 +217,6 @@ def threads(name: str) -> list[threading.Thread]:
     return [one for one in threading.enumerate() if one.name == name and one.ident not in _OTHERS]
 
 
-def kill(name: str) -> int:
-    """Make every thread of this name end at its next step, whatever it does."""
-    found = threads(name)
-    for thread in found:
-        assert thread.ident is not None
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-        )
-    return len(found)
-
-
 def test_a_photo_of_a_batch_has_the_vector_that_it_has_alone() -> None:
     encoder = Encoder.load(built_in()["lite"], device="cpu")
     photos = [jpeg((40 * i, 250 - 30 * i, 90), 300) for i in range(6)]
@@ -281,38 +271,21 @@ def test_a_model_that_encodes_nothing_is_not_ready_until_it_is_mended(tmp_path: 
         assert isinstance(outcomes(batcher, [FINE])[0], Embedding)
 
 
-DYING = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-
-
-@DYING
-@pytest.mark.parametrize("name", ["inference", "decoder"])
-def test_threads_that_die_idle_are_replaced(tmp_path: Path, name: str) -> None:
-    with batching(plain(tmp_path / "tiny.onnx")) as batcher:
-        assert kill(name) > 0
-        for _ in range(3):  # the first photo wakes them, to die
-            assert all(
-                isinstance(one, (Embedding, ModelUnavailable))
-                for one in outcomes(batcher, [FINE] * 4)
-            )
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("library", "method"), [(InferenceSession, "run"), (JpegImageFile, "load")]
+)
+def test_a_thread_that_dies_is_replaced_and_what_it_was_at_is_answered(
+    tmp_path: Path, fatal: Callable[[type, str], None], library: type, method: str
+) -> None:
+    with batching(plain(tmp_path / "tiny.onnx"), Limits(size=2, decoders=1)) as batcher:
+        for _ in range(3):
+            fatal(library, method)
+            found = outcomes(batcher, [FINE] * 2)
+            assert all(isinstance(one, (Embedding, ModelUnavailable)) for one in found)
+            assert any(isinstance(one, ModelUnavailable) for one in found)
             until(lambda: batcher.ready)
-        assert all(isinstance(one, Embedding) for one in outcomes(batcher, [FINE] * 16))
-
-
-@DYING
-def test_what_a_dying_thread_was_at_is_answered_and_the_next_photo_served(tmp_path: Path) -> None:
-    with batching(slow(tmp_path / "tiny.onnx", 300), Limits(size=2)) as batcher:
-
-        async def die() -> list[object]:
-            first = [asyncio.create_task(outcome(batcher, FINE)) for _ in range(2)]
-            await asyncio.to_thread(until, lambda: batcher.queue.running() > 0)
-            kill("inference")
-            later = [asyncio.create_task(outcome(batcher, FINE)) for _ in range(2)]
-            return list(await asyncio.gather(*first, *later))
-
-        found = asyncio.run(asyncio.wait_for(die(), LONG_S))
-        assert any(isinstance(one, ModelUnavailable) for one in found[:2])
-        assert all(isinstance(one, Embedding) for one in found[2:])
-        until(lambda: batcher.ready)
+            assert all(isinstance(one, Embedding) for one in outcomes(batcher, [FINE] * 16))
         assert batcher.queue.depth(Lane.INTERACTIVE) == 0
 
 
@@ -363,8 +336,9 @@ def test_too_many_are_refused_at_once_with_a_time_to_come_back(tmp_path: Path) -
 
         found, took = asyncio.run(asyncio.wait_for(flood(), LONG_S))
         refused = [one for one in found if isinstance(one, Overloaded)]
-        assert sum(isinstance(one, Embedding) for one in found) == 32
-        assert len(refused) == 68
+        answered = sum(isinstance(one, Embedding) for one in found)
+        assert 32 <= answered < 50  # the line's places, and those whose turn came meanwhile
+        assert len(refused) == 100 - answered
         assert all(one.retry_after_s >= 1 for one in refused)
         assert max(took) < 1.0
         assert isinstance(outcomes(batcher, [FINE])[0], Embedding)
