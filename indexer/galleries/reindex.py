@@ -24,6 +24,8 @@ from geofix.engine.gallery.galleries import known_versions, remove_version
 from geofix.engine.gallery.ledger import LedgerView
 from geofix.engine.gallery.opening import Opener
 from geofix.engine.gallery.port import Quantization
+from geofix.engine.gallery.progress import Notes
+from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.revector import Revector, dimension_of, encoder_card
 from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.engine.types import Point
@@ -121,7 +123,8 @@ class Reindex:
         target = await self._opener.open(self._folder, card, builds=True)
         data_dir, threads = self._settings.data_dir, self._settings.threads
         convert = Revector(active.encoder, card.encoder, data_dir, threads)
-        follower = Follower(source, target, convert, card.in_step, self._pause(source))
+        pause = self._pause(source, target, Notes(self._folder, card.version))
+        follower = Follower(source, target, convert, card.in_step, pause)
         try:
             await self._catch_up(follower)
             await target.optimize()
@@ -168,8 +171,11 @@ class Reindex:
         known = {point.id for point in new}
         return [point for point in old if point.id in known], new
 
-    def _pause(self, source: LedgerView) -> Callable[[int], Awaitable[None]]:
-        total, done = max(1, len(source.ids())), 0
+    def _pause(
+        self, source: LedgerView, target: RecordedGallery, notes: Notes
+    ) -> Callable[[int], Awaitable[None]]:
+        total, done = max(1, len(source.ids())), len(target.ledger.ids())
+        notes.note(min(done, total), total)
         self._began = time.monotonic()
 
         async def pause(points: int) -> None:
@@ -177,6 +183,7 @@ class Reindex:
             if (self._folder / STOP).exists():
                 raise _StoppedError
             done += points
+            notes.note(min(done, total), total)
             self._progress(min(done, total), total)
             worked = time.monotonic() - self._began
             await asyncio.sleep(worked * (1.0 / self._plan.pace - 1.0))

@@ -42,7 +42,6 @@ from service.galleries.schemas import (
     PhotoOutcome,
     Removed,
 )
-from service.galleries.versions import Version, Versions
 from service.problems import responses
 from service.refusals import refusal
 from service.running import cache_of, locator_of, settings_of
@@ -131,20 +130,6 @@ async def delete_gallery(request: Request, name: str) -> None:
 async def describe_gallery(request: Request, name: str) -> GalleryDescription:
     """Counts by country, source, licence and contributor."""
     return await GalleryDescription.read(await opened(request, name))
-
-
-@router.get(
-    "/{name}/versions",
-    operation_id="listVersions",
-    summary="The versions of a gallery",
-    responses=responses(NotFound, InvalidOption, Unavailable),
-)
-async def list_versions(request: Request, name: str) -> Versions:
-    """The one in use, those being built, and those that can be gone back to."""
-    galleries = locator_of(request).galleries
-    galleries.require(name, caller_of(request).account)
-    cards = await asyncio.to_thread(galleries.versions, name)
-    return Versions(versions=[Version.of(card) for card in cards])
 
 
 @router.get(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from geofix.engine.gallery import progress
 from geofix.engine.gallery.port import Quantization
+from geofix.engine.gallery.progress import Progress
 from geofix.engine.gallery.revector import encoder_card
 from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.errors import (
@@ -20,11 +23,25 @@ from geofix.errors import (
     Unavailable,
 )
 from geofix.observability import metrics
+from service.auth.access import caller_of
 from service.jobs.running import jobs_of
 from service.problems import responses
 from service.running import locator_of, settings_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
+
+
+class BuildingProgress(BaseModel):
+    """How far a version has been built."""
+
+    done: int = Field(description="Photos that it holds.")
+    total: int = Field(description="Photos that it is to hold; more may come meanwhile.")
+    at: str = Field(description="When that was noted.")
+
+    @classmethod
+    def of(cls, noted: Progress) -> BuildingProgress:
+        """The same, to be sent."""
+        return cls(done=noted.done, total=noted.total, at=noted.at)
 
 
 class Version(BaseModel):
@@ -40,10 +57,14 @@ class Version(BaseModel):
     reason: str = Field(description="Why it was rejected or taken back.")
     figures: dict[str, float] = Field(description="What its validation measured.")
     missing: int = Field(description="Photos that could not be encoded again.")
+    progress: BuildingProgress | None = Field(
+        None, description="While it is being built; then its validation begins."
+    )
 
     @classmethod
-    def of(cls, card: VersionCard) -> Version:
+    def of(cls, card: VersionCard, noted: Progress | None = None) -> Version:
         """The same, to be sent."""
+        building = card.state is VersionState.BUILDING
         return cls(
             version=card.version,
             state=card.state,
@@ -55,6 +76,7 @@ class Version(BaseModel):
             reason=card.reason,
             figures=dict(card.figures),
             missing=card.missing,
+            progress=BuildingProgress.of(noted) if noted and building else None,
         )
 
 
@@ -96,6 +118,26 @@ class Activation(BaseModel):
     version: Annotated[int, Field(strict=True, ge=1)]
     allow_missing: bool = Field(
         False, description="Whether photos that cannot be encoded again may be missing from it."
+    )
+
+
+@router.get(
+    "/{name}/versions",
+    operation_id="listVersions",
+    summary="The versions of a gallery",
+    responses=responses(NotFound, InvalidOption, Unavailable),
+)
+async def list_versions(request: Request, name: str) -> Versions:
+    """The one in use, those being built and how far, and those that can be gone back to."""
+    galleries = locator_of(request).galleries
+    galleries.require(name, caller_of(request).account)
+    return await asyncio.to_thread(
+        lambda: Versions(
+            versions=[
+                Version.of(card, progress.read(galleries.folder(name), card.version))
+                for card in galleries.versions(name)
+            ]
+        )
     )
 
 

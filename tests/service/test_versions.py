@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.encoders import add_image_encoder
+from geofix.engine.gallery import versions
 from geofix.engine.gallery.directory import DataDirectory
+from geofix.engine.gallery.galleries import remove_version
+from geofix.engine.gallery.progress import Notes
 from geofix.engine.gallery.records import point_id
 
 PHOTOS = 24
@@ -137,6 +141,24 @@ def test_what_is_added_to_the_new_version_goes_back_with_the_rest(
     assert answer["encoder"] == "lite"
     assert answer["evidence"]["neighbours"][0]["id"] == point_id("default", "extra")
     assert own.get("/v1/galleries/default").json()["count"] == PHOTOS
+
+
+def test_a_version_that_is_being_built_says_how_far_it_is(
+    own: httpx.Client, environment_: dict[str, str]
+) -> None:
+    gallery = DataDirectory(Path(environment_["GEOFIX_DATA_DIR"])).gallery("default")
+    before = own.get("/v1/galleries/default/versions").json()["versions"]
+    assert [version["progress"] for version in before] == [None] * len(before)
+    begun = replace(versions.read(gallery, 1), version=9, state=versions.VersionState.BUILDING)
+    versions.write(gallery, begun)
+    try:
+        Notes(gallery, 9).note(7, PHOTOS)
+        listed = own.get("/v1/galleries/default/versions").json()["versions"]
+    finally:
+        remove_version(gallery, 9)
+    said = listed[-1]["progress"]
+    assert (listed[-1]["state"], said["done"], said["total"]) == ("building", 7, PHOTOS)
+    assert versions.age_s(said["at"]) < 60
 
 
 @pytest.mark.parametrize(

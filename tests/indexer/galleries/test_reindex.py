@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.encoders import add_image_encoder, add_location_encoder
 from geofix.engine.encoder import LocationEncoder
-from geofix.engine.gallery import canaries, versions
+from geofix.engine.gallery import canaries, progress, versions
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ledger import LedgerView
@@ -165,6 +165,33 @@ def test_vectors_are_those_of_the_new_encoder_and_survive_the_process(
         await reopened.galleries.close()
 
     asyncio.run(again())
+
+
+def test_how_far_a_version_is_can_be_read_while_it_is_built(
+    world: World, points: list[Point]
+) -> None:
+    folder = world.directory.gallery(GALLERY)
+    notes: list[tuple[int, int]] = []
+
+    def look(done: int, total: int) -> None:
+        noted = progress.read(folder, 2)
+        assert noted is not None
+        assert noted.done <= done
+        assert noted.total == total == len(points)
+        notes.append((noted.done, done))
+
+    async def live() -> None:
+        async with world.filled(points):
+            assert progress.read(folder, 2) is None
+            plan = Plan(SECOND)
+            await Reindex(world.directory, world.settings, GALLERY, plan, look).run()
+
+    asyncio.run(live())
+    assert notes[0][0] < len(points)
+    assert notes[-1] == (len(points), len(points))
+    damaged = versions.folder(folder, 2) / progress.FILE
+    damaged.write_text("{")
+    assert progress.read(folder, 2) is None
 
 
 def test_another_quantization_keeps_the_vectors(world: World, points: list[Point]) -> None:
