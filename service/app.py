@@ -44,6 +44,7 @@ from service.galleries.versions import router as versions_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
 from service.internal import endpoints as internal
+from service.internal.copying import router as copying_router
 from service.jobs import running as jobs_running
 from service.jobs.endpoints import router as jobs_router
 from service.jobs.lines import Line
@@ -56,6 +57,7 @@ from service.locate.schemas import LocateRequest, Stage
 from service.metering import Metering
 from service.page.endpoints import router as page_router
 from service.problems import Problem
+from service.replica import refuse_change
 from service.request_id import RequestId
 
 _DESCRIPTION = """Where was this photo taken? A position with a radius, the evidence for it, and
@@ -135,10 +137,10 @@ def create_app(config: Settings | None = None) -> FastAPI:
     for router, needed in _ACCESS:
         app.include_router(
             router,
-            dependencies=[Depends(needed)],
+            dependencies=[Depends(needed), Depends(refuse_change)],
             responses=problems.responses(*_ANYWHERE),
         )
-    for router in (health_router, page_router, internal.router):
+    for router in (health_router, page_router, internal.router, copying_router):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(

@@ -14,6 +14,7 @@ _COMMANDS = {
     "batch": ("geofix.cli.batch", "Send many photos as a job, watch it, fetch its results."),
     "worker": ("geofix.cli.worker", "Run a worker of batch jobs."),
     "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
+    "replicate": ("geofix.cli.replicate", "Copy what a service answers from into this directory."),
     "models": ("geofix.cli.models", "List, export, pull, align and verify models."),
     "keys": ("geofix.cli.keys", "Make and revoke the keys of the service."),
     "audit": ("geofix.cli.audit", "Export the audit of who asked what."),

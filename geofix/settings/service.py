@@ -35,6 +35,11 @@ class ServiceSettings(BaseModel):
     feedback_answers: Annotated[int, Field(ge=1)] = Field(
         default=50_000, description="Answers whose truth can be told; older ones are forgotten."
     )
+    replica: bool = Field(
+        default=False,
+        description="Answer from a copy of another service's galleries, made by `geofix "
+        "replicate`, and refuse to change them.",
+    )
     page_tiles: str = Field(
         default="",
         description="Map tiles of the web page, https://…/{z}/{x}/{y}.png or a raster .pmtiles; "

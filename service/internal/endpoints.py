@@ -6,8 +6,6 @@ of this is part of the public API: only who shows the workers' key is answered.
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -15,14 +13,14 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
-from geofix.errors import Forbidden
-from geofix.remote.engine import KEY_HEADER, REFERENCES_PATH, Located, ReferencesRequest
-from geofix.remote.worker_key import worker_key
+from geofix.remote.engine import REFERENCES_PATH, Located, ReferencesRequest
 from geofix.settings import Settings
 from service.galleries.versions import Version, activate
+from service.internal.admission import admit
 from service.internal.inputs import Inputs
 from service.locate.local import LocalEngine
 from service.locate.schemas import PhotoInfo
+from service.replica import refuse_change
 from service.request_id import request_id
 from service.running import audit_of, locator_of, settings_of
 
@@ -39,7 +37,7 @@ def attach(app: FastAPI, config: Settings) -> None:
 @router.post(REFERENCES_PATH)
 async def locate_references(request: Request, asked: ReferencesRequest) -> StreamingResponse:
     """Where these photos were taken; on the batch lane."""
-    await _admit(request)
+    await admit(request)
     inputs = cast("Inputs", request.app.state.inputs)
     engine = LocalEngine(locator_of(request), settings_of(request).neighbours, inputs.read)
     options = await engine.understand(asked.options, asked.account)
@@ -50,16 +48,9 @@ async def locate_references(request: Request, asked: ReferencesRequest) -> Strea
 @router.post("/v1/internal/galleries/{name}/versions/{version}/activate")
 async def activate_version(request: Request, name: str, version: int) -> Version:
     """Use a version that a worker has built."""
-    await _admit(request)
+    await admit(request)
+    refuse_change(request)
     return await activate(request, name, version)
-
-
-async def _admit(request: Request) -> None:
-    """Raises Forbidden for anybody but a worker."""
-    shown = request.headers.get(KEY_HEADER, "")
-    wanted = await asyncio.to_thread(worker_key, settings_of(request))
-    if not hmac.compare_digest(shown.encode(), wanted.encode()):
-        raise Forbidden("Only the service's own workers are answered here.")
 
 
 async def _lines(

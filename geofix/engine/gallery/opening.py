@@ -13,6 +13,7 @@ from geofix.engine.gallery.ledger import Ledger
 from geofix.engine.gallery.port import Index
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.versions import VersionCard, VersionState
+from geofix.errors import InvalidOption
 from geofix.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,12 @@ class Opener:
 
     @property
     def server(self) -> QdrantServer | None:
-        """The server that keeps the indexes; None where they are embedded."""
+        """The server that keeps the indexes; None where they are embedded.
+
+        Raises InvalidOption for a replica: it would make the original's index fit its own copy.
+        """
+        if self._settings.qdrant_url and self._settings.replica:
+            raise InvalidOption("A replica has indexes of its own: unset GEOFIX_QDRANT_URL.")
         if self._server is None and self._settings.qdrant_url:
             # Imported where a server is used: the client is large.
             from geofix.engine.gallery.qdrant_server import QdrantServer  # noqa: PLC0415
