@@ -9,8 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from geofix.engine.locate import Locator
 from geofix.errors import (
@@ -26,16 +24,14 @@ from geofix.errors import (
 from geofix.observability import slo, state
 from geofix.observability.metrics import EngineMetrics
 from geofix.settings import Settings, settings
-from service import problems, running, shared
+from service import description, problems, running, shared
 from service.audit import Audit
 from service.auth import access
 from service.auth.caller import Scope
 from service.embed.endpoints import router as embed_router
-from service.embed.schemas import ImagesRequest, LocationsRequest
 from service.etags import EntityTags
 from service.feedback.answers import AnswersGiven
 from service.feedback.endpoints import router as feedback_router
-from service.feedback.schemas import Truth
 from service.galleries.coverage import router as coverage_router
 from service.galleries.endpoints import router as galleries_router
 from service.galleries.keeping import router as keeping_router
@@ -47,30 +43,14 @@ from service.internal import endpoints as internal
 from service.internal.copying import router as copying_router
 from service.jobs import running as jobs_running
 from service.jobs.endpoints import router as jobs_router
-from service.jobs.lines import Line
 from service.jobs.outputs import router as outputs_router
 from service.limits import JOBS_PATH, BodyLimit
 from service.locate.cache import AnswerCache
 from service.locate.endpoints import router as locate_router
-from service.locate.options import Refinement
-from service.locate.schemas import LocateRequest, Stage
 from service.metering import Metering
 from service.page.endpoints import router as page_router
-from service.problems import Problem
 from service.replica import refuse_change
 from service.request_id import RequestId
-
-_DESCRIPTION = """Where was this photo taken? A position with a radius, the evidence for it, and
-an honest "can't tell".
-
-Every failure is an `application/problem+json` document (RFC 9457); every response carries the
-request's id in `X-Request-ID`."""
-
-_BODIES: tuple[type[BaseModel], ...] = (
-    *(LocateRequest, Refinement, Stage, Truth),
-    *(ImagesRequest, LocationsRequest, Line, Problem),
-)
-"""Models that operations name in their OpenAPI without FastAPI knowing of them."""
 
 _ACCESS = (
     (locate_router, access.allowed(Scope.LOCATE, capped=True)),
@@ -94,18 +74,12 @@ _ANYWHERE = (
 
 
 class _Application(FastAPI):
-    """FastAPI whose OpenAPI also holds the models of bodies that operations read by themselves."""
+    """FastAPI whose OpenAPI says all there is to say."""
 
     def openapi(self) -> dict[str, Any]:  # as FastAPI types it
         described = self.openapi_schema is not None
         document = super().openapi()
-        if not described:
-            _, schemas = models_json_schema(
-                [(model, "validation") for model in _BODIES],
-                ref_template="#/components/schemas/{model}",
-            )
-            document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
-        return document
+        return document if described else description.complete(document)
 
 
 def create_app(config: Settings | None = None) -> FastAPI:
@@ -120,7 +94,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app = _Application(
         title="Geofix",
         version=version("geofix"),
-        description=_DESCRIPTION,
+        description=description.TEXT,
         lifespan=lifespan,
         redirect_slashes=False,  # a redirect is no problem document, and trusts the Host header
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -33,6 +33,16 @@ _ROUTING: Mapping[int, tuple[str, str, str]] = {
 }
 
 
+_SECONDS = {"schema": {"type": "integer"}, "description": "Seconds after which to try again."}
+_HEADERS = {
+    401: {
+        "WWW-Authenticate": {"schema": {"type": "string"}, "description": "How to say who asks."}
+    },
+    429: {"Retry-After": _SECONDS},
+    503: {"Retry-After": _SECONDS},
+}
+
+
 class Problem(BaseModel):
     """What went wrong and what to do about it (RFC 9457)."""
 
@@ -85,14 +95,51 @@ def problem_of(error: GeofixError, request: Request) -> Problem:
 
 def responses(*errors: type[GeofixError]) -> dict[int | str, dict[str, object]]:
     """OpenAPI ``responses`` of an operation that can fail with these errors (and with 500)."""
-    titles: dict[int, list[str]] = {500: [GeofixError.title]}
+    by_status: dict[int, list[type[GeofixError]]] = {500: [GeofixError]}
     for error in errors:
-        titles.setdefault(error.status, []).append(f"{error.title} (`{error.slug}`)")
-    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
-    return {
-        status: {"description": "; ".join(lines), "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status, lines in sorted(titles.items())
+        by_status.setdefault(error.status, []).append(error)
+    return {status: _response_of(kinds) for status, kinds in sorted(by_status.items())}
+
+
+def _response_of(kinds: list[type[GeofixError]]) -> dict[str, object]:
+    told: dict[str, object] = {
+        "description": "; ".join(f"{kind.title} (`{kind.slug}`)" for kind in kinds),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": f"#/components/schemas/{Problem.__name__}"},
+                "examples": {
+                    kind.slug: {"$ref": f"#/components/examples/{kind.slug}"} for kind in kinds
+                },
+            }
+        },
     }
+    if headers := _HEADERS.get(kinds[0].status):
+        told["headers"] = headers
+    return told
+
+
+def examples(slugs: frozenset[str]) -> dict[str, object]:
+    """Examples of these problems by slug, as OpenAPI has them."""
+    return {
+        kind.slug: {
+            "summary": kind.title,
+            "value": {
+                "type": f"urn:geofix:problem:{kind.slug}",
+                "title": kind.title,
+                "status": kind.status,
+                "detail": f"{kind.title}: a sentence about this time, and what to do.",
+                "instance": "urn:uuid:0b6b2d66-0a53-4f0e-9a53-7f9d6d7f5a6e",
+            },
+        }
+        for kind in sorted(_kinds(GeofixError), key=lambda kind: (kind.status, kind.slug))
+        if kind.slug in slugs
+    }
+
+
+def _kinds(error: type[GeofixError]) -> set[type[GeofixError]]:
+    """An error and those below it; what a module derives for itself tells callers nothing new."""
+    below = (kind for kind in error.__subclasses__() if kind.__module__ == error.__module__)
+    return {error}.union(*map(_kinds, below))
 
 
 def install(app: FastAPI) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from geofix.jobs.types import Job, Priority, State
+from service.locate.schemas import Answer
 
 
 class RequestCounts(BaseModel):
@@ -105,6 +106,29 @@ class JobList(BaseModel):
     data: list[JobAnswer]
     has_more: bool
     next_cursor: Annotated[str | None, Field(description="`after` of the next page.")]
+
+
+class Progress(BaseModel):
+    """The data of a job's event: where the job stands."""
+
+    state: State
+    request_counts: RequestCounts
+
+
+class ResultLine(BaseModel):
+    """A line of a job's results: the answer for one photo."""
+
+    index: Annotated[int, Field(description="The photo's place in the job, from 0.")]
+    custom_id: str
+    answer: Answer
+
+
+class ErrorLine(BaseModel):
+    """A line of a job's errors: why one photo failed."""
+
+    index: Annotated[int, Field(description="The photo's place in the job, from 0.")]
+    custom_id: str
+    problem: JobProblem
 
 
 def _time(at: float) -> datetime:
