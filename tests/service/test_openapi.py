@@ -79,6 +79,7 @@ def test_every_body_has_an_example_that_fits(operation: str) -> None:
     for body in bodies:
         for media_type, content in body.get("content", {}).items():
             if media_type == "application/json":
+                assert "example" in content, "Show one in service/examples.json."
                 _fits(content["example"], content["schema"])
             if "x-itemSchema" in content:
                 assert content["example"]

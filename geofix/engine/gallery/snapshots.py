@@ -1,23 +1,18 @@
 """Snapshots: one file that holds a gallery's version in use, and from which it is made again.
 
 A snapshot is a tar of the gallery's card, the version's card, the Parquet manifest, the labelled
-photos, the bridge and the thumbnails. It holds no index: that is built from the manifest. Its last
-member holds the sha256 of all others.
+photos, the bridge and the thumbnails. It holds no index: that is built from the manifest.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import tarfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,16 +20,15 @@ import pyarrow.parquet as pq
 
 from geofix.engine.gallery import canaries, versions
 from geofix.engine.gallery.directory import GalleryCard
-from geofix.engine.gallery.durable import sync_directory, sync_file
+from geofix.engine.gallery.durable import sync_directory
 from geofix.engine.gallery.ledger import LOG, MANIFEST
 from geofix.engine.gallery.records import schema
+from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from geofix.engine.gallery.versions import CARD, VersionCard, VersionState
 from geofix.errors import InvalidSource, NotFound
 
 _GALLERY = "gallery.json"
 _BRIDGE = "bridge.npz"
-_SUMS = "sha256.json"
-_PART = 2**20
 _THUMBNAILS = "thumbnails/"
 _PARQUETS = (MANIFEST, canaries.FILE)
 _THUMBNAIL = re.compile(r"thumbnails/[0-9a-f]{2}/[0-9a-f-]{36}\.jpg")
@@ -73,7 +67,7 @@ def write(gallery: Path, card: GalleryCard, to: Path) -> None:
     for picture in sorted((gallery / "thumbnails").rglob("*.jpg")):
         parts[picture.relative_to(gallery).as_posix()] = picture
     to.parent.mkdir(parents=True, exist_ok=True)
-    with _Writer(to) as writer:
+    with SealedWriter(to) as writer:
         writer.add(_GALLERY, json.dumps(asdict(card)).encode())
         writer.add(CARD, versions.dump(version).encode())
         for name, path in parts.items():
@@ -89,18 +83,15 @@ def unpack(snapshot: Path, gallery: Path) -> GalleryCard:
     """
     gallery.mkdir(parents=True)
     try:
-        with tarfile.open(snapshot, "r:") as tar:
-            held = {member.name: member for member in tar if member.isreg()}
-            _verify(tar, held)
-            card = GalleryCard(**json.loads(_read(tar, held, _GALLERY)))
-            version = versions.load(_read(tar, held, CARD))
+        with SealedReader(snapshot) as sealed:
+            card = GalleryCard(**json.loads(sealed.read(_GALLERY)))
+            version = versions.load(sealed.read(CARD))
             where = versions.folder(gallery, card.version)
             where.mkdir()
-            for name, member in held.items():
+            for name in sealed.names:
                 to = _destination(name, gallery, where, card)
                 if to is not None:
-                    to.parent.mkdir(parents=True, exist_ok=True)
-                    _extract(tar, member, to)
+                    sealed.extract(name, to)
         _check(where, card, version)
         versions.write(gallery, _fresh(version))
         (where / LOG).touch()
@@ -128,20 +119,17 @@ def erase(folder: Path, contributor: str, ids: frozenset[str]) -> list[str]:
 def _rewrite(path: Path, contributor: str, ids: frozenset[str]) -> bool:
     gone = set(ids)
     held = False
-    with tarfile.open(path, "r:") as tar, _Writer(path) as writer:
-        for member in tar:  # the manifest comes before the thumbnails
-            source = tar.extractfile(member)
-            if source is None or member.name == _SUMS:
-                continue
-            data = source.read()
-            if member.name in _PARQUETS:
+    with SealedReader(path, checked=False) as sealed, SealedWriter(path) as writer:
+        for name in sealed.names:  # the manifest comes before the thumbnails
+            data = sealed.read(name)
+            if name in _PARQUETS:
                 data, theirs = _without(data, contributor)
                 gone.update(theirs)
                 held = held or bool(theirs)
-            if Path(member.name).stem in gone and member.name.startswith(_THUMBNAILS):
+            if Path(name).stem in gone and name.startswith(_THUMBNAILS):
                 held = True
             else:
-                writer.add(member.name, data)
+                writer.add(name, data)
         writer.unwanted = not held
     return held
 
@@ -185,76 +173,3 @@ def _check(where: Path, card: GalleryCard, version: VersionCard) -> None:
 
 def _fresh(version: VersionCard) -> VersionCard:
     return replace(version, state=VersionState.ACTIVE, follows=0, in_step=None)
-
-
-def _read(tar: tarfile.TarFile, held: dict[str, tarfile.TarInfo], name: str) -> bytes:
-    source = tar.extractfile(held[name])
-    assert source is not None  # noqa: S101 - only regular files are held
-    return source.read()
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> None:
-    source = tar.extractfile(member)
-    assert source is not None  # noqa: S101 - only regular files are held
-    with to.open("wb") as file:
-        shutil.copyfileobj(source, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _verify(tar: tarfile.TarFile, held: dict[str, tarfile.TarInfo]) -> None:
-    """Raise ValueError unless every member is as it was written, and none is missing."""
-    sums: dict[str, str] = json.loads(_read(tar, held, _SUMS))
-    for name, expected in sums.items():
-        source = tar.extractfile(held[name])
-        assert source is not None  # noqa: S101 - only regular files are held
-        digest = hashlib.sha256()
-        while part := source.read(_PART):
-            digest.update(part)
-        if digest.hexdigest() != expected:
-            raise ValueError("a member is damaged")
-
-
-class _Writer:
-    """Writes a snapshot beside its place, and puts it there when it is whole."""
-
-    def __init__(self, to: Path) -> None:
-        self._to = to
-        self._written = to.with_name(f"{to.name}.writing")
-        self._tar = tarfile.open(self._written, "w")  # noqa: SIM115 - closed by __exit__
-        self._sums: dict[str, str] = {}
-        self.unwanted = False
-        """Whether what was there before stays."""
-
-    def add(self, name: str, data: bytes | Path) -> None:
-        """Add a member, without owner, mode or time: who takes a snapshot is nobody's business."""
-        member = tarfile.TarInfo(name)
-        if isinstance(data, bytes):
-            member.size = len(data)
-            self._sums[name] = hashlib.sha256(data).hexdigest()
-            self._tar.addfile(member, io.BytesIO(data))
-            return
-        with data.open("rb") as file:
-            member.size = os.fstat(file.fileno()).st_size
-            self._sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            self._tar.addfile(member, file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.add(_SUMS, json.dumps(self._sums).encode())
-        self._tar.close()
-        if kind is not None or self.unwanted:
-            self._written.unlink()
-            return
-        sync_file(self._written)
-        self._written.replace(self._to)
-        sync_directory(self._to.parent)
