@@ -88,6 +88,7 @@ OVERVIEW = Dashboard(
             "short",
             {"{{version}} {{encoder}}": "sum by (version, encoder) (geofix_build_info)"},
         ),
+        Panel("Ready to locate", "bool", {"{{instance}}": "geofix_ready"}),
         Panel("Memory", "bytes", {"{{instance}}": "process_resident_memory_bytes"}),
         Panel(
             "Processors",
@@ -199,6 +200,31 @@ JOBS = Dashboard(
             {"{{queue}}": "max by (queue) (geofix_jobs_messages_queued)"},
         ),
         Panel(
+            "The oldest of them",
+            "s",
+            {"{{queue}}": "max by (queue) (geofix_jobs_oldest_message_seconds)"},
+        ),
+        Panel(
+            "Tasks that workers are at",
+            "short",
+            {"{{task}}": "sum by (task) (geofix_worker_tasks_in_flight)"},
+        ),
+        Panel(
+            "Tasks that workers were given, and given again",
+            "reqps",
+            {
+                "{{task}}": _rate("task", "geofix_worker_tasks_total"),
+                "again: {{task}}": _rate(
+                    "task", "geofix_worker_tasks_total", '{redelivered="true"}'
+                ),
+            },
+        ),
+        Panel(
+            "Since a worker last proved that it consumes",
+            "s",
+            {"{{instance}}": "time() - geofix_worker_last_beat_timestamp_seconds"},
+        ),
+        Panel(
             "Chunks",
             "short",
             {
@@ -220,13 +246,20 @@ JOBS = Dashboard(
                 "chunk": "time() - max(geofix_jobs_last_settled_timestamp_seconds)",
             },
         ),
-        Panel("Redis answers", "bool", {"{{instance}}": "geofix_redis_up"}),
+        Panel(
+            "Redis and the object store answer",
+            "bool",
+            {
+                "Redis: {{instance}}": "geofix_redis_up",
+                "objects: {{instance}}": "geofix_object_store_up",
+            },
+        ),
     ),
 )
 
 GALLERIES = Dashboard(
     "geofix-galleries",
-    "Geofix: galleries",
+    "Geofix: galleries and re-index",
     (
         Panel("Photos", "short", {"{{gallery}}": "max by (gallery) (geofix_gallery_photos)"}),
         Panel("Version", "short", {"{{gallery}}": "max by (gallery) (geofix_gallery_version)"}),
@@ -244,6 +277,26 @@ GALLERIES = Dashboard(
             {"{{outcome}}": "sum by (outcome) (increase(geofix_gallery_swaps_total[1d]))"},
         ),
         Panel("Answers", "bool", {"{{gallery}}": "min by (gallery) (geofix_gallery_up)"}),
+        Panel(
+            "Versions by state",
+            "short",
+            {"{{state}}": "sum by (state) (max by (gallery, state) (geofix_gallery_versions))"},
+        ),
+        Panel(
+            "Re-index: photos that are in the new version",
+            "percentunit",
+            {"{{gallery}}": "min by (gallery) (geofix_reindex_progress_ratio)"},
+        ),
+        Panel(
+            "Gate of the newest version: recall and accuracy",
+            "percentunit",
+            {"{{gallery}}: {{figure}}": "max by (gallery, figure) (geofix_reindex_gate_ratio)"},
+        ),
+        Panel(
+            "Gate passed",
+            "bool",
+            {"{{gallery}}": "min by (gallery) (geofix_reindex_gate_passed)"},
+        ),
         Panel(
             "Search, 95 %",
             "s",

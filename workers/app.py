@@ -14,6 +14,7 @@ from kombu import Exchange, Queue
 
 from geofix.engine.gallery.port import Quantization
 from geofix.errors import Unavailable
+from geofix.jobs import messages
 from geofix.jobs.sweeping import COLLECT_S, SWEEP_S
 from geofix.jobs.tasks import (
     BATCH_QUEUE,
@@ -27,6 +28,7 @@ from geofix.jobs.tasks import (
 )
 from geofix.settings import Settings
 from indexer.galleries.plan import Plan
+from workers import metrics
 from workers.batch import work_chunk
 from workers.health import Pulse, install, probe_queue
 from workers.reindex import AGAIN_S, work_reindex
@@ -53,6 +55,7 @@ def create_app(config: Settings, worker: str = "") -> Celery:
     """
     if not config.redis_url:
         raise Unavailable("Workers need Redis: set GEOFIX_REDIS_URL, or run `geofix serve --all`.")
+    messages.stamp_all()
     app = Celery("geofix", broker=config.redis_url, set_as_current=False)
     app.conf.update(
         task_serializer="json",
@@ -99,6 +102,8 @@ def _add_tasks(app: Celery, config: Settings, worker: str) -> None:
     stopping = billiard.Event()
     signals.worker_shutting_down.connect(lambda **_: stopping.set(), weak=False)
     install(app, worker, pulse)
+    if config.worker_metrics_port:
+        metrics.install(config, pulse)
 
     @app.task(name=LOCATE_CHUNK)
     def locate_chunk(job_id: str, chunk: int) -> None:

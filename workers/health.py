@@ -44,12 +44,17 @@ class Pulse:
         """Nothing was done yet."""
         self.path.unlink(missing_ok=True)
 
+    def last(self) -> float:
+        """When the last beat was, in Unix seconds; 0 where there was none."""
+        try:
+            return self.path.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def age_s(self) -> float | None:
         """Seconds since the last beat; None where there was none."""
-        try:
-            return max(0.0, time.time() - self.path.stat().st_mtime)
-        except FileNotFoundError:
-            return None
+        last = self.last()
+        return max(0.0, time.time() - last) if last else None
 
     def alive(self) -> bool:
         """Whether the last beat is fresh."""

@@ -34,6 +34,9 @@ _CONTROL_PROCESSES = 3
 """A webhook may wait for its receiver, a re-index may take hours; the sweep must wait for
 neither."""
 
+_WORKERS = ("worker", "control")
+"""Their metrics are on GEOFIX_WORKER_METRICS_PORT and the port after it."""
+
 
 def run_all(config: Settings) -> None:
     """Run everything until told to stop. Raises ChildFailed, DataDirectoryBusy."""
@@ -72,6 +75,9 @@ def _worker(
     environment: Mapping[str, str],
 ) -> Child:
     pulse = Pulse.of(config.data_dir, name)
+    if config.worker_metrics_port:
+        port = config.worker_metrics_port + _WORKERS.index(name)
+        environment = {**environment, "GEOFIX_WORKER_METRICS_PORT": str(port)}
     chosen = tuple(part for queue in queues for part in ("--queue", queue))
     command = ("worker", "run", "--name", name, "--processes", str(processes), *chosen)
 

@@ -61,14 +61,18 @@ def weighed(found: Findings) -> tuple[pooling.Pool, Posterior]:
     return pool, pooling.fuse(pool, found.proposals, found.query.filter, trust, found.look)
 
 
-def conclude(found: Findings, options: LocateOptions) -> Prediction:
-    """The answer, its radii and shares, and what it rests on.
+def conclude(
+    found: Findings,
+    options: LocateOptions,
+    already: tuple[pooling.Pool, Posterior] | None = None,
+) -> Prediction:
+    """The answer, its radii and shares, and what it rests on; ``already`` weighed or not.
 
     Whatever rule chooses the position, radii and probabilities are those of the one posterior
     around it; they were calibrated around the positions of ``Rule.GEOFIX`` and are claimed to be
     only there. The timings are left empty: they are the caller's.
     """
-    pool, fused = weighed(found)
+    pool, fused = already or weighed(found)
     by_rule = options.rule is not Rule.GEOFIX
     figures = found.calibrated or verify.scorer_for(pool.candidates, found.look)
     scorer = None if by_rule else figures

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 from geofix.engine import retrieval, searching
-from geofix.engine.conclude import Findings, conclude
+from geofix.engine.conclude import Findings
+from geofix.engine.concluding import concluded
 from geofix.engine.eyes import View
 from geofix.engine.generators import router
 from geofix.engine.generators.lmm import LmmGenerator
@@ -27,9 +27,7 @@ async def consult(
     clock: Stopwatch,
 ) -> Findings:
     """The findings and, where this photo is worth asking about, what the language model says."""
-    sketch = await clock.stage(
-        "posterior", asyncio.to_thread(conclude, found, replace(options, heatmap=False))
-    )
+    sketch = await concluded(found, replace(options, heatmap=False), clock)
     query = found.query
     signals = router.Signals.of(
         sketch,

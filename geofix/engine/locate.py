@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from geofix.engine import background, image
 from geofix.engine.batching import Batcher, Passing
-from geofix.engine.conclude import Findings, conclude
+from geofix.engine.conclude import Findings
+from geofix.engine.concluding import concluded
 from geofix.engine.consulting import consult
 from geofix.engine.courtesy import Courtesy
 from geofix.engine.encoder import Encoder, LocationEncoder
@@ -179,7 +180,7 @@ class Locator:
         with self._courtesy.present(options.lane):
             found = await self.find(data, options, clock)
             await self._courtesy.step_aside(options.lane)
-            prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+            prediction = await concluded(found, options, clock)
         self._tell(prediction, options)
         if options.keep and cap_km is None:
             query = found.query
@@ -233,7 +234,7 @@ class Locator:
         found = replace(found, proposals=recalled, degraded=(*found.degraded, *degraded))
         others = [generator for generator in generators if generator.channel not in NEED_PHOTO]
         found = found.joined(*await propose_all(others, found.query, clock))
-        prediction = await clock.stage("posterior", asyncio.to_thread(conclude, found, options))
+        prediction = await concluded(found, options, clock)
         self._tell(prediction, options)
         return replace(prediction, timings_ms=clock.total())
 

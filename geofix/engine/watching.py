@@ -17,8 +17,8 @@ from geofix.engine.types import (
 class Watcher:
     """Is told what happens as it happens; this one does nothing with it.
 
-    Called on the event loop, ``run`` and ``refused`` from any thread: a method must neither wait
-    nor raise.
+    Called on the event loop, ``run``, ``waited`` and ``refused`` from any thread: a method must
+    neither wait nor raise.
     """
 
     def stage(self, event: StageEvent) -> None:
@@ -38,6 +38,9 @@ class Watcher:
 
     def run(self, photos: int, seconds: float) -> None:
         """The encoder has run once over so many photos."""
+
+    def waited(self, seconds: float) -> None:
+        """A photo is encoded; it has waited so long for a decoder and for the model."""
 
     def refused(self, lane: Lane) -> None:
         """A photo was refused, as too many are waiting."""

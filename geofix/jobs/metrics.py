@@ -43,6 +43,14 @@ def _gauges(census: Census) -> Iterator[Metric]:
     for queue, number in census.messages.items():
         queued.add_metric([queue], number)
     yield queued
+    oldest = GaugeMetricFamily(
+        "geofix_jobs_oldest_message_seconds",
+        "How long ago the oldest message was sent that waits for a worker; 0 where none waits.",
+        labels=["queue"],
+    )
+    for queue, seconds in census.oldest_message_s.items():
+        oldest.add_metric([queue], seconds)
+    yield oldest
     for name, said, value in (
         ("photos_open", "Photos of jobs without an outcome.", census.photos_open),
         ("chunks_in_flight", "Chunks that a worker holds.", census.chunks_leased),

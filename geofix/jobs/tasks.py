@@ -10,6 +10,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from geofix.errors import Unavailable
+from geofix.jobs import messages
 from geofix.jobs.types import Priority, Task
 
 LOCATE_CHUNK = "geofix.locate_chunk"
@@ -69,6 +70,7 @@ class CelerySender:
     """Sends tasks over Celery's broker."""
 
     def __init__(self, redis_url: str) -> None:
+        messages.stamp_all()
         self._app = Celery("geofix-sender", broker=redis_url, set_as_current=False)
         self._app.conf.update(
             task_ignore_result=True,

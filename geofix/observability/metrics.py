@@ -25,13 +25,18 @@ from geofix.observability import answers
 from geofix.observability.registry import REGISTRY, SECONDS, known
 
 SWAPS = ("activated", "rolled-back", "refused")
-STAGES = ("decode", "enlarge", "encode", "search", "text", "attributes", "lmm", "posterior")
+QUEUE = "queue"
+STAGES = (
+    *("decode", "enlarge", QUEUE, "encode", "search"),
+    *("text", "attributes", "lmm", "verify", "posterior"),
+)
 CAUSES = ("timeout", "failed", "unavailable", "over-budget", "photo-not-kept")
 RADII = ("50", "90")
 
 STAGE_SECONDS = Histogram(
     "geofix_stage_duration_seconds",
-    "Time of one stage of an answer.",
+    "Time of one stage of an answer. The waits for a decoder and for the model, which belong to "
+    "decode and encode, are shown as queue, too.",
     ["stage"],
     buckets=SECONDS,
     registry=REGISTRY,
@@ -156,6 +161,9 @@ class EngineMetrics(Watcher):
     def run(self, photos: int, seconds: float) -> None:
         BATCH_PHOTOS.observe(photos)
         RUN_SECONDS.observe(seconds)
+
+    def waited(self, seconds: float) -> None:
+        STAGE_SECONDS.labels(QUEUE).observe(seconds)
 
     def refused(self, lane: Lane) -> None:
         REFUSED.labels(lane).inc()

@@ -16,6 +16,17 @@ BUILD = Gauge(
     ["version", "python", "encoder"],
     registry=REGISTRY,
 )
+READY = Gauge(
+    "geofix_ready",
+    "1 while photos can be located: the model works and the galleries are open.",
+    registry=REGISTRY,
+)
+OBJECT_STORE_UP = Gauge(
+    "geofix_object_store_up",
+    "1 where the jobs' object store answers, 0 where it does not; nothing without jobs.",
+    ["store"],
+    registry=REGISTRY,
+)
 GALLERY_UP = Gauge(
     "geofix_gallery_up",
     "1 for a gallery that answers, 0 for one that was opened and does not.",
@@ -46,6 +57,18 @@ def set_build(version: str, encoder: str) -> None:
     """Say what is running."""
     BUILD.clear()
     BUILD.labels(version, platform.python_version(), encoder).set(1)
+
+
+def set_ready(*, ready: bool) -> None:
+    """Say whether photos can be located."""
+    READY.set(ready)
+
+
+def set_object_store(*, up: bool | None) -> None:
+    """Say whether the jobs' object store answers; None where there are no jobs."""
+    OBJECT_STORE_UP.clear()
+    if up is not None:
+        OBJECT_STORE_UP.labels("jobs").set(up)
 
 
 def set_galleries(

@@ -69,3 +69,8 @@ class JobSettings(BaseModel):
         description="Whether workers ask the service or hold a model of their own, in a data "
         "directory that no service owns.",
     )
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=0,
+        description="Port of the host address on which a worker answers /metrics; 0 = none. "
+        "Workers of one machine need one each.",
+    )

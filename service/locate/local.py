@@ -10,6 +10,7 @@ from dataclasses import replace
 from geofix.engine.locate import Locator
 from geofix.engine.types import Lane, LocateOptions, Prediction
 from geofix.errors import GeofixError, Unavailable
+from geofix.observability import requests
 from geofix.remote.engine import Fault, Located, Reference
 from service.locate.options import from_strings
 from service.locate.schemas import Answer
@@ -81,10 +82,12 @@ class LocalEngine:
         try:
             answer = await self._answer(await self._read(reference), asked)
         except GeofixError as error:
+            requests.refused(error.slug)
             return Located(index=index, fault=Fault.of(error))
         except Exception:  # what nobody foresaw in one photo must not cost the others theirs
             log.exception("a photo of a batch failed")
             unforeseen = GeofixError("Something went wrong on our side.")
+            requests.refused(unforeseen.slug)
             return Located(index=index, fault=Fault.of(unforeseen))
         return Located(index=index, answer=answer)
 

@@ -114,6 +114,8 @@ def test_the_containers_do_a_job_together(tmp_path: Path, jpeg: bytes) -> None:
                 "GEOFIX_REDIS_URL": valkey.connection_url,
                 "GEOFIX_PORT": str(port),
             }
+            if "GEOFIX_WORKER_METRICS_PORT" in container.environment:
+                moved["GEOFIX_WORKER_METRICS_PORT"] = _free_port()
             if "GEOFIX_SERVICE_URL" in container.environment:
                 assert container.environment["GEOFIX_SERVICE_URL"] == "http://service:8000"
                 moved["GEOFIX_SERVICE_URL"] = f"http://127.0.0.1:{port}"
@@ -158,6 +160,12 @@ def test_the_containers_do_a_job_together(tmp_path: Path, jpeg: bytes) -> None:
         for name, process in running.items():
             ends = {0, -signal.SIGTERM} if name == "clock" else {0}  # the clock holds nothing
             assert process.wait(timeout=40) in ends, (tmp_path / f"{name}.txt").read_text()
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def _is_well(container: Container, environment: dict[str, str]) -> bool:

@@ -7,7 +7,7 @@ import time
 from geofix.jobs.chunks import Chunks
 from geofix.jobs.store import JobStore
 from geofix.jobs.sweeping import sweep
-from geofix.jobs.tasks import BATCH_QUEUE, CONTROL_QUEUE, CelerySender
+from geofix.jobs.tasks import BATCH_QUEUE, CONTROL_QUEUE, REINDEX_QUEUE, CelerySender
 from geofix.jobs.types import Outcome, State
 from geofix.settings import Settings
 from tests.jobs.conftest import Playing, Submitting
@@ -18,7 +18,8 @@ def test_nothing_is_counted_as_zero(play: Playing) -> None:
         found = await store.census()
         assert (found.photos_open, found.chunks_leased, found.oldest_chunk_s) == (0, 0, 0.0)
         assert set(found.states.values()) == {0}
-        assert found.messages == {BATCH_QUEUE: 0, CONTROL_QUEUE: 0}
+        assert found.messages == {BATCH_QUEUE: 0, CONTROL_QUEUE: 0, REINDEX_QUEUE: 0}
+        assert set(found.oldest_message_s.values()) == {0.0}
         assert found.totals == {}
 
     play(scene)
@@ -34,6 +35,8 @@ def test_a_job_is_followed_from_the_queue_to_its_end(
             await sender.chunk(task)
         found = await store.census()
         assert found.messages[BATCH_QUEUE] == 2
+        assert 0.0 < found.oldest_message_s[BATCH_QUEUE] < 10.0
+        assert found.oldest_message_s[CONTROL_QUEUE] == 0.0
         assert (found.photos_open, found.chunks_leased) == (5, 0)
         assert found.states[State.VALIDATING] == 1
         assert 0.0 <= found.oldest_chunk_s < 10.0

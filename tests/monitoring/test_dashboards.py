@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -70,7 +74,8 @@ def test_every_query_is_one_that_prometheus_understands(tmp_path: Path) -> None:
 def scraped(
     tmp_path_factory: pytest.TempPathFactory, serving: Serving, jpeg: bytes
 ) -> Iterator[set[str]]:
-    """The names of all series of a service with jobs, a gallery and a language model."""
+    """The names of all series of a worker, and of a service with jobs, a gallery that was
+    re-indexed and a language model."""
     data_dir = tmp_path_factory.mktemp("watched")
     with ValkeyServer() as valkey:
         environment = {
@@ -80,7 +85,7 @@ def scraped(
             "GEOFIX_LMM_BASE_URL": "http://127.0.0.1:9/v1",
             "GEOFIX_LMM_MODEL": "nobody",
         }
-        with serving(environment):
+        with serving(environment), _worker(environment) as metrics_of_the_worker:
             owner = DataDirectory(data_dir).owner()
             assert owner is not None
             with httpx.Client(base_url=owner.address, timeout=60.0) as client:
@@ -89,9 +94,41 @@ def scraped(
                 assert client.post(url, files={"photo": jpeg}, data=place).status_code == 201
                 url = "/v1/locate?generators=none"
                 assert client.post(url, files={"photo": jpeg}).status_code == 200
+                assert client.post("/v1/galleries/default/reindex", json={}).status_code == 202
+                url = "/v1/galleries/default"
+                _until(lambda: client.get(url).json()["version"] == 2)
                 text = client.get("/metrics").text
-            families = list(text_string_to_metric_families(text))
+            families = [
+                *text_string_to_metric_families(text),
+                *text_string_to_metric_families(httpx.get(metrics_of_the_worker).text),
+            ]
             yield {sample.name for family in families for sample in family.samples}
+
+
+@contextmanager
+def _worker(environment: Mapping[str, str]) -> Iterator[str]:
+    """A worker that re-indexes runs; where its metrics are."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "geofix.cli.main", "worker", "run", "--queue", "reindex"]
+    worker = subprocess.Popen(  # noqa: S603
+        command, env={**environment, "GEOFIX_WORKER_METRICS_PORT": str(port)}
+    )
+    try:
+        yield f"http://127.0.0.1:{port}/metrics"
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=40) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_every_metric_of_panels_and_rules_is_in_a_live_scrape(scraped: set[str]) -> None:

@@ -67,6 +67,10 @@ class Passing:
     deadline: float
     decoded: Future[Photo] = field(default_factory=Future)
     encoded: Future[Embedding] = field(default_factory=Future)
+    waited_s: float = 0.0
+    """For a decoder and for the model, as far as these waits are over."""
+    waits_since: float = field(init=False)
+    """Of ``time.monotonic``: when the last of them began."""
     input: Float32Array | None = None
     """For the model: float32 [3, height, width]."""
     outcome: Embedding | GeofixError | None = None
@@ -79,6 +83,13 @@ class Passing:
     async def embedding(self) -> Embedding:
         """What the model says of it; errors as of ``photo``, and ModelUnavailable."""
         return await self._wait(self.encoded)
+
+    def __post_init__(self) -> None:
+        self.waits_since = self.arrived
+
+    def taken(self, now: float) -> None:
+        """What it waited for has come."""
+        self.waited_s += now - self.waits_since
 
     def tell(self, outcome: Embedding | GeofixError) -> None:
         """Let whoever waits know; what is told first holds."""
@@ -158,6 +169,7 @@ class PhotoQueue:
                 if passing is None:
                     self._to_decode.wait()
                 elif not _dropped(passing):
+                    passing.taken(time.monotonic())
                     self._decoding.add(passing)
                     return passing
         return None
@@ -167,7 +179,8 @@ class PhotoQueue:
         with self._lock:
             self._decoding.discard(passing)
             if passing.input is not None:
-                self._ready.put(passing, time.monotonic())
+                passing.waits_since = time.monotonic()
+                self._ready.put(passing, passing.waits_since)
             self._to_encode.notify()
         _tell([passing])
 
@@ -197,6 +210,8 @@ class PhotoQueue:
         """A run is over; its photos have their embeddings or errors."""
         now = time.monotonic()
         self._watch.run(len(batch), seconds)
+        for passing in batch:
+            self._watch.waited(passing.waited_s)
         with self._lock:
             self._running.difference_update(batch)
             if self._saturated_since is not None:
@@ -294,6 +309,7 @@ class PhotoQueue:
         size = 1
         while len(batch) < size and (passing := self._ready.take(now, lanes)) is not None:
             if not _dropped(passing):
+                passing.taken(now)
                 batch.append(passing)
                 lanes, size = (passing.lane,), self._run_size(passing.lane, now)
         self._running.update(batch)
