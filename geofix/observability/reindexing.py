@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import Gauge
 
-from geofix.engine.gallery.versions import State, VersionCard
+from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.observability.registry import REGISTRY
 
 FIGURES = ("recall", "accuracy", "accuracy_before")
@@ -43,7 +43,7 @@ def show(galleries: Mapping[str, Sequence[VersionCard]], built: Mapping[str, flo
     for gauge in (VERSIONS, PROGRESS, GATE, PASSED):
         gauge.clear()
     for name, cards in galleries.items():
-        for state in State:
+        for state in VersionState:
             VERSIONS.labels(name, state).set(sum(card.state is state for card in cards))
         PROGRESS.labels(name).set(built.get(name, 1.0))
         _show_gate(name, [card for card in cards if "recall" in card.figures])
@@ -54,6 +54,6 @@ def _show_gate(name: str, validated: Sequence[VersionCard]) -> None:
     if not validated:
         return
     newest = validated[-1]
-    PASSED.labels(name).set(newest.state is not State.REJECTED)
+    PASSED.labels(name).set(newest.state is not VersionState.REJECTED)
     for figure in FIGURES:
         GATE.labels(name, figure).set(newest.figures[figure])

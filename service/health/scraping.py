@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from geofix.engine.gallery import progress
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.recorded import RecordedGallery
-from geofix.engine.gallery.versions import State, VersionCard
+from geofix.engine.gallery.versions import VersionCard, VersionState
 from geofix.engine.types import GalleryInfo
 from geofix.errors import GeofixError, StorageFull, Unavailable
 from geofix.jobs.metrics import METRICS
@@ -67,7 +67,7 @@ def _look_at_reindexing(galleries: Galleries) -> None:
         with suppress(GeofixError, OSError):
             found[name] = galleries.versions(name)
             for card in found[name]:
-                if card.state is State.BUILDING:
+                if card.state is VersionState.BUILDING:
                     noted = progress.read(galleries.folder(name), card.version)
                     built[name] = noted.done / max(1, noted.total) if noted else 0.0
     reindexing.show(found, built)
