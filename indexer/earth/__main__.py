@@ -36,6 +36,7 @@ def build(packages: Path, only: tuple[str, ...]) -> None:
         settled = np.array([(city.lat, city.lon) for city in cities])
         islets = np.concatenate([rasters.islets(pixels), settled])
         areas = boundaries.countries(packages, cities, land, islets)
+    if "countries" in wanted:
         tables.write(tables.countries_table(packages, areas), DATA / "countries.parquet")
         built.countries.cache_clear()
     if "regions" in wanted:

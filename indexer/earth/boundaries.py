@@ -23,7 +23,8 @@ from shapely.geometry.base import BaseGeometry
 
 from geofix.geo.coordinates import EARTH_RADIUS_KM, Float64Array
 from indexer.earth.cities import City
-from indexer.earth.packages import COUNTRY_BORDERS, REGION_BORDERS, read
+from indexer.earth.packages import COUNTRY_BORDERS, REGION_BORDERS
+from indexer.packages import read
 
 Geometries = npt.NDArray[np.object_]
 

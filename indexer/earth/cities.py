@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.earth.packages import GEONAMES, read
+from indexer.earth.packages import GEONAMES
+from indexer.packages import read
 
 
 @dataclass(frozen=True, slots=True)

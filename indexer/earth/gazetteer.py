@@ -17,7 +17,8 @@ from geofix.geo.gazetteer import COORDINATE_SCALE, Kind
 from geofix.geo.names import search_key
 from indexer.earth.boundaries import PURE, Country, Region
 from indexer.earth.cities import City
-from indexer.earth.packages import GEONAMES, LOCALISED_NAMES, read, read_all
+from indexer.earth.packages import GEONAMES, LOCALISED_NAMES
+from indexer.packages import read, read_all
 
 PEOPLE_PER_KM2 = 4000.0
 """Of a built-up area: gives a city's radius from its population."""

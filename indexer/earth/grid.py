@@ -16,8 +16,9 @@ from geofix.geo.boundaries import countries
 from geofix.geo.cells import CellGrid, UInt64Array
 from geofix.geo.coordinates import EARTH_RADIUS_KM, Float64Array, destination, to_unit
 from indexer.earth.cities import City
-from indexer.earth.packages import GEONAMES, read
+from indexer.earth.packages import GEONAMES
 from indexer.earth.rasters import ROWS, Float32Array, Raster, centres
+from indexer.packages import read
 
 Int32Array = npt.NDArray[np.int32]
 

