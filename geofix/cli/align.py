@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,8 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from geofix.cli.console import ERR, OUT
+from geofix.cli.extras import needing
 from geofix.engine.models import find
-from geofix.errors import GeofixError
 from geofix.settings import settings
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from indexer.models.align.run import Result
     from indexer.models.align.train import Epoch, Step
 
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 _SOURCE = click.Path(path_type=Path, exists=True)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -95,7 +93,7 @@ def align(
     that was cut off goes on with --resume, to the very same weights. Needs the extra
     geofix[train].
     """
-    try:
+    with needing("train"):
         from indexer.models.align.run import align as run
 
         chosen = settings()
@@ -114,13 +112,6 @@ def align(
                 encoded=encoded,
                 observe=observe,
             )
-    except GeofixError as error:
-        raise click.ClickException(str(error)) from error
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"This needs {error.name}: install geofix with the extra train, "
-            "`pip install 'geofix[train]'`."
-        ) from error
     _report(result)
 
 
@@ -148,7 +139,7 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Step | E
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_ERR, transient=True) as bars:
+    with Progress(*columns, console=ERR, transient=True) as bars:
         photos = bars.add_task("Encoding photos", total=None)
         batches = bars.add_task("Training", total=None, start=False, visible=False)
 
@@ -185,7 +176,7 @@ def _line(epoch: Epoch) -> str:
 
 def _report(result: Result) -> None:
     for skipped in result.skipped:
-        _ERR.print(f"skipped {skipped}", style="yellow", soft_wrap=True)
-    _OUT.print(f"Best of {result.epochs} epochs: {_line(result.best)}", soft_wrap=True)
-    _OUT.print(f"{result.card.name} is ready. Use it with:")
-    _OUT.print(f"  GEOFIX_MODEL={result.card.name} geofix locate PHOTO")
+        ERR.print(f"skipped {skipped}", style="yellow", soft_wrap=True)
+    OUT.print(f"Best of {result.epochs} epochs: {_line(result.best)}", soft_wrap=True)
+    OUT.print(f"{result.card.name} is ready. Use it with:")
+    OUT.print(f"  GEOFIX_MODEL={result.card.name} geofix locate PHOTO")

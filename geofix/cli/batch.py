@@ -13,7 +13,6 @@ from typing import IO, TypeVar
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -25,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from geofix.cli.console import ERR, OUT
 from geofix.cli.rendering import plain
 from geofix.cli.uploading import Upload, upload_of
 from geofix.errors import Unavailable
@@ -34,8 +34,6 @@ from service.jobs.schemas import JobAnswer, JobList
 
 T = TypeVar("T")
 
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 _POLL_S = 0.5
 _PATH = "/v1/jobs"
 _FORMATS = {"parquet": "geoparquet"}
@@ -90,14 +88,14 @@ def submit(
             return await _send(service, upload, params, key)
         except Unavailable:
             again = f"Nothing is lost: send it again with --idempotency-key {plain(key)}"
-            _ERR.print(again, style="yellow", soft_wrap=True)
+            ERR.print(again, style="yellow", soft_wrap=True)
             raise
 
     job = _with_service(send)
     for name, reason in job.skipped.items():
-        _ERR.print(f"not taken: {plain(name)}: {plain(reason)}", soft_wrap=True)
+        ERR.print(f"not taken: {plain(name)}: {plain(reason)}", soft_wrap=True)
     if job.skipped_count > len(job.skipped):
-        _ERR.print(f"not taken: {job.skipped_count - len(job.skipped)} more")
+        ERR.print(f"not taken: {job.skipped_count - len(job.skipped)} more")
     click.echo(job.id)
     if watching:
         _end(_with_service(lambda service: _watch(service, job.id)))
@@ -120,7 +118,7 @@ def status(job: str | None, as_json: bool) -> None:
         documents = [one.model_dump(mode="json") for one in found]
         click.echo(json.dumps(documents if job is None else documents[0], indent=2))
     else:
-        _OUT.print(_table(found))
+        OUT.print(_table(found))
 
 
 @batch.command()
@@ -206,7 +204,7 @@ async def _send(service: Service, upload: Upload, params: Mapping[str, str], key
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_ERR, transient=True) as bar:
+    with Progress(*columns, console=ERR, transient=True) as bar:
         task = bar.add_task("Sending", total=upload.size)
         response = await service.ask(
             "POST",
@@ -229,7 +227,7 @@ async def _watch(service: Service, job: str) -> JobAnswer:
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
         *(TaskProgressColumn(show_speed=True), TimeRemainingColumn()),
     )
-    with Progress(*columns, console=_ERR, transient=True) as bar:
+    with Progress(*columns, console=ERR, transient=True) as bar:
         task = bar.add_task("Locating", total=None)
         while True:
             now = await _read(service, job)
@@ -246,7 +244,7 @@ def _end(job: JobAnswer) -> None:
     failed = f", {counts.failed} failed" if counts.failed else ""
     click.echo(f"{job.state}: {counts.completed} of {counts.total} located{failed}", err=True)
     if job.problem is not None:
-        _ERR.print(plain(job.problem.detail), style="red", soft_wrap=True)
+        ERR.print(plain(job.problem.detail), style="red", soft_wrap=True)
     if job.state != "completed":
         raise SystemExit(1)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from geofix.cli.console import ERR, OUT, progress
+from geofix.cli.options import GALLERIES
 from geofix.errors import DataDirectoryBusy, InvalidOption
 from geofix.settings import Settings, settings
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from geofix.engine.calibrations import Fitted
     from indexer.evaluation.datasets import Skipped, Truth
 
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _LONGEST_NAME = 100
@@ -46,7 +44,7 @@ class _Wish:
 @click.option(
     "--truth", type=_FILE, help="CSV or Parquet: photo, lat, lon[, contributor]. Default: EXIF."
 )
-@click.option("--gallery", multiple=True, metavar="NAME", help="Gallery to search; repeatable.")
+@GALLERIES
 @click.option("--name", metavar="SET", help="What answers call the set [default: the folder].")
 @click.option(
     "--generators",
@@ -144,7 +142,7 @@ async def _calibrate(chosen: Settings, wish: _Wish) -> tuple[Fitted, tuple[Skipp
     locator = await Locator.open(patient, role="calibrate")
     try:
         await locator.check(options)
-        with _bar() as bar:
+        with progress() as bar:
             task = bar.add_task("photos", total=len(wish.truth.photos))
             leave_out = LeaveOut.ITSELF if wish.keep_related else LeaveOut.RELATED
             examined = await examine(
@@ -154,7 +152,7 @@ async def _calibrate(chosen: Settings, wish: _Wish) -> tuple[Fitted, tuple[Skipp
         fitted_on = Calibration(
             wish.name, len(examined.examples), datetime.now(UTC).date().isoformat()
         )
-        with _ERR.status("fitting"):
+        with ERR.status("fitting"):
             figures = await asyncio.to_thread(refit, examined.examples, fitted_on)
         fitted = Fitted(
             encoder=locator.encoder_name,
@@ -178,27 +176,22 @@ def _reset(chosen: Settings, galleries: tuple[str, ...]) -> None:
     with directory:
         if not calibrations.remove(chosen.data_dir, chosen.model, galleries):
             raise click.ClickException(f"There is no calibration of {what}.")
-    _OUT.print(f"Forgotten: the calibration of {what}.", soft_wrap=True)
+    OUT.print(f"Forgotten: the calibration of {what}.", soft_wrap=True)
 
 
 def _report(fitted: Fitted, skipped: tuple[Skipped, ...]) -> None:
     on = fitted.figures.fitted_on
-    _OUT.print(
+    OUT.print(
         f"Calibrated on {on.photos} photos of {on.dataset}: encoder {fitted.encoder} with "
         f"{_galleries(tuple(fitted.galleries))} ({sum(fitted.galleries.values())} photos).",
         soft_wrap=True,
     )
-    _OUT.print("Radii, probabilities and abstention now hold for photos such as these.")
+    OUT.print("Radii, probabilities and abstention now hold for photos such as these.")
     for one in skipped[:_LISTED]:
-        _ERR.print(f"skipped {one.key}: {one.cause}", style="yellow", soft_wrap=True)
+        ERR.print(f"skipped {one.key}: {one.cause}", style="yellow", soft_wrap=True)
     if (more := len(skipped) - _LISTED) > 0:
-        _ERR.print(f"… and {more} more", style="yellow")
+        ERR.print(f"… and {more} more", style="yellow")
 
 
 def _galleries(names: tuple[str, ...]) -> str:
     return f"{'gallery' if len(names) == 1 else 'galleries'} {', '.join(names)}"
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=_ERR, transient=True)

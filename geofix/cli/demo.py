@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 
 import click
 from PIL import Image
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from geofix.cli import engines
+from geofix.cli.console import ERR, OUT
 from geofix.cli.engines import engine
 from geofix.cli.gallery_targets import target
 from geofix.cli.rendering import distance, plain
@@ -36,9 +36,6 @@ _DECODED_PIXELS = 2048
 _NEIGHBOURS_SHOWN = 2
 _FOUND_KM = 1.0
 _NAME_LENGTH = 9
-
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +95,19 @@ def demo(photos: Path, limit: int) -> None:
 async def _demonstrate(photos: Path, limit: int, config: Settings) -> None:
     report = await _build(photos, config)
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
-    _OUT.print(f"A gallery of {photos.name}: {plain(counts)}.\n", soft_wrap=True)
+    OUT.print(f"A gallery of {photos.name}: {plain(counts)}.\n", soft_wrap=True)
     known = list(_spread(list(_known(photos)), limit))
     found = await _find(known, config)
-    _OUT.print(_table(found))
+    OUT.print(_table(found))
     near = sum(one.error_km <= _FOUND_KM for one in found)
-    _OUT.print(f"\n{near} of {len(found)} altered copies are answered within {_FOUND_KM:g} km.")
+    OUT.print(f"\n{near} of {len(found)} altered copies are answered within {_FOUND_KM:g} km.")
 
 
 async def _build(photos: Path, config: Settings) -> Report:
     """A gallery of every photo in the folder. Raises InvalidSource where none can be used."""
     report = Report()
     source = open_source(photos, Defaults())
-    with Progress(console=_ERR, transient=True) as bar:
+    with Progress(console=ERR, transient=True) as bar:
         task = bar.add_task("Indexing", total=source.total)
 
         def advance(_: Outcome) -> None:
@@ -149,7 +146,7 @@ def _spread(known: Sequence[Known], limit: int) -> Iterator[Known]:
 async def _find(known: Sequence[Known], config: Settings) -> list[Found]:
     options = from_strings([("generators", "none"), ("heatmap", "false")])
     found = []
-    with Progress(console=_ERR, transient=True) as bar:
+    with Progress(console=ERR, transient=True) as bar:
         task = bar.add_task("Locating altered copies", total=len(known))
         async with engine(config) as asked:
             for photo in known:

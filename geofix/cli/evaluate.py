@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from geofix.cli.console import ERR, OUT, progress
+from geofix.cli.options import GALLERIES
 from geofix.engine.types import Rule
 from geofix.settings import Settings, settings
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from indexer.evaluation.independence import LeaveOut
     from indexer.evaluation.report import Report
 
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _OUTPUT = click.Path(path_type=Path, dir_okay=False, writable=True)
@@ -53,7 +51,7 @@ class _Wish:
 @click.option("--truth", type=_FILE, help="CSV or Parquet: file, lat, lon. Default: EXIF.")
 @click.option("--layout", type=click.Choice(_LAYOUTS), help="Published set that --truth is of.")
 @click.option("--coordinates", type=_FILE, help="CSV: id, lat, lon, for sets without any.")
-@click.option("--gallery", multiple=True, metavar="NAME", help="Gallery to search.")
+@GALLERIES
 @click.option(
     "--leave-one-out",
     is_flag=True,
@@ -121,13 +119,13 @@ def evaluate(
         wish = _Wish(labelled, gallery, names, Rule(rule), leave_out, own, out)
         report = asyncio.run(_answers(wish))
     if out is not None and not write(report, out):
-        _ERR.print("No plots: install geofix[evaluate] for them.", style="yellow")
+        ERR.print("No plots: install geofix[evaluate] for them.", style="yellow")
     if json_file is not None:
         json_file.write_text(report.to_json(), encoding="utf-8")
     if markdown_file is not None:
         markdown_file.write_text(report.to_markdown(), encoding="utf-8")
     for table in report.tables():
-        _OUT.print(table)
+        OUT.print(table)
     _tell_skipped(report.skipped)
 
 
@@ -208,14 +206,13 @@ async def _engine(
 
 def _tell_skipped(skipped: tuple[Skipped, ...], what: str = "skipped") -> None:
     for one in skipped:
-        _ERR.print(f"{what} {one.key}: {one.cause}", style="yellow", soft_wrap=True)
+        ERR.print(f"{what} {one.key}: {one.cause}", style="yellow", soft_wrap=True)
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int], Callable[[], None]]]:
     """Progress bars on stderr: begins one, and returns what moves it by one photo."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=_ERR, transient=True) as bar:
+    with progress() as bar:
 
         def begin(what: str, total: int) -> Callable[[], None]:
             task = bar.add_task(what, total=total)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from geofix.cli import index_report
+from geofix.cli.console import ERR, OUT, progress
 from geofix.cli.gallery_targets import Target, target
 from geofix.cli.index_canaries import canaries_command
 from geofix.cli.index_keeping import (
@@ -26,6 +25,7 @@ from geofix.cli.index_keeping import (
     snapshot_command,
 )
 from geofix.cli.index_versions import activate_command, reindex_command, versions_command
+from geofix.cli.options import GALLERY, JSON
 from geofix.engine.gallery.offers import Offer
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import GeofixError
@@ -37,14 +37,8 @@ from indexer.galleries.vectors import VectorFile, is_vectors
 
 T = TypeVar("T")
 
-_ERR = Console(stderr=True, highlight=False)
-_OUT = Console(highlight=False)
 _INTERRUPTED = 130
 
-_GALLERY = click.option(
-    "--gallery", metavar="NAME", help="Name of the gallery [default: GEOFIX_GALLERY or 'default']."
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _SOURCE = click.option("--source", default="", help="Where the photos come from.")
 _CONTRIBUTOR = click.option("--contributor", default="", help="Whose photos they are.")
 _LICENCE = click.option(
@@ -69,7 +63,7 @@ for _command in (
 
 @index.command("build")
 @click.argument("source_text", metavar="SOURCE")
-@_GALLERY
+@GALLERY
 @_SOURCE
 @_CONTRIBUTOR
 @_LICENCE
@@ -77,7 +71,7 @@ for _command in (
     "--prefix", default="", help="Put before file names to make keys [default: the folder's name]."
 )
 @click.option("--encoder", default="", help="Model whose vectors a file of vectors holds.")
-@_JSON
+@JSON
 def build_command(
     source_text: str,
     gallery: str | None,
@@ -106,14 +100,13 @@ def build_command(
     defaults = Defaults(source, contributor, licence, prefix)
     command = f"geofix index build {Path(source_text).name}"
     if is_vectors(Path(source_text)):
-        opened = _told(lambda: VectorFile(Path(source_text), defaults))
-        _take(opened, gallery, as_json, command, encoder)
+        _take(VectorFile(Path(source_text), defaults), gallery, as_json, command, encoder)
         return
     if encoder:
         raise click.UsageError(
             "--encoder is for files of vectors; photos are seen by GEOFIX_MODEL."
         )
-    _take(_told(lambda: open_any(source_text, defaults)), gallery, as_json, command)
+    _take(open_any(source_text, defaults), gallery, as_json, command)
 
 
 @index.command("add")
@@ -127,12 +120,12 @@ def build_command(
 @click.option("--lat", type=click.FloatRange(-90, 90), help="Latitude [default: from EXIF].")
 @click.option("--lon", type=click.FloatRange(-180, 180), help="Longitude [default: from EXIF].")
 @click.option("--key", default="", help="Name of the one PHOTO [default: folder and file name].")
-@_GALLERY
+@GALLERY
 @_SOURCE
 @_CONTRIBUTOR
 @_LICENCE
 @click.option("--captured-at", default="", metavar="ISO8601", help="When they were taken.")
-@_JSON
+@JSON
 def add_command(
     photos: tuple[Path, ...],
     lat: float | None,
@@ -171,8 +164,8 @@ def add_command(
 @index.command("remove")
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--contributor", help="Remove all photos of this contributor.")
-@_GALLERY
-@_JSON
+@GALLERY
+@JSON
 def remove_command(
     keys: tuple[str, ...], contributor: str | None, gallery: str | None, as_json: bool
 ) -> None:
@@ -193,34 +186,34 @@ def remove_command(
     if as_json:
         click.echo(json.dumps({"removed": count, "missing": missing}, ensure_ascii=False))
     else:
-        _OUT.print(f"{count} removed.")
+        OUT.print(f"{count} removed.")
         for key in missing:
-            _ERR.print(f"There is no photo {key!r}.", markup=False)
+            ERR.print(f"There is no photo {key!r}.")
     if missing:
         raise SystemExit(1)
 
 
 @index.command("stats")
-@_GALLERY
-@_JSON
+@GALLERY
+@JSON
 def stats_command(gallery: str | None, as_json: bool) -> None:
     """Say what a gallery is and holds."""
     described = _on(gallery, "geofix index stats", lambda chosen: chosen.describe())
     if as_json:
         click.echo(described.model_dump_json(indent=2))
         return
-    _OUT.print(
+    OUT.print(
         f"Gallery {described.name}, version {described.version}: {described.count} photos, "
         f"encoder {described.encoder} ({described.dimension} dimensions)",
         soft_wrap=True,
     )
     for title in ("countries", "sources", "licences", "contributors"):
-        _OUT.print(index_report.counts(title, described), markup=False, soft_wrap=True)
+        OUT.print(index_report.counts(title, described), soft_wrap=True)
 
 
 @index.command("check")
-@_GALLERY
-@_JSON
+@GALLERY
+@JSON
 def check_command(gallery: str | None, as_json: bool) -> None:
     """Name photos that look wrong: copies, placeholders, impossible positions.
 
@@ -232,7 +225,7 @@ def check_command(gallery: str | None, as_json: bool) -> None:
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         index_report.print_findings(findings)
-        _OUT.print(f"{len(findings)} findings." if findings else "Nothing looks wrong.")
+        OUT.print(f"{len(findings)} findings." if findings else "Nothing looks wrong.")
     raise SystemExit(bool(findings))
 
 
@@ -247,12 +240,12 @@ def _take(
     report, started = Report(), time.monotonic()
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     held: int | None = None
-    failure: click.ClickException | None = None
+    failure: GeofixError | None = None
     interrupted = False
 
     async def take(chosen: Target) -> None:
         nonlocal held
-        with _progress() as bar:
+        with progress() as bar:
             task = bar.add_task("Indexing", total=source.total)
             if isinstance(source, VectorFile):
                 await chosen.fill(source, encoder, report, lambda n: bar.advance(task, n))
@@ -264,7 +257,7 @@ def _take(
 
     try:
         _on(gallery, command, take)
-    except click.ClickException as error:
+    except GeofixError as error:
         failure = error
     except KeyboardInterrupt:
         interrupted = True
@@ -278,7 +271,7 @@ def _take(
     if failure is not None:
         raise failure
     if interrupted:
-        _ERR.print("Stopped. What is counted is kept; the same command goes on from there.")
+        ERR.print("Stopped. What is counted is kept; the same command goes on from there.")
         raise SystemExit(_INTERRUPTED)
     if not report.usable:
         raise SystemExit(1)
@@ -290,23 +283,4 @@ def _on(gallery: str | None, command: str, work: Callable[[Target], Coroutine[No
         async with target(config, gallery or config.gallery, command) as chosen:
             return await work(chosen)
 
-    return _told(lambda: asyncio.run(run()))
-
-
-def _told(work: Callable[[], T]) -> T:
-    """The result; a deliberate error becomes a message and exit status 1."""
-    try:
-        return work()
-    except GeofixError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=_ERR,
-        disable=not _ERR.is_terminal,
-    )
+    return asyncio.run(run())

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
-from geofix.cli.index_versions import GALLERY
+from geofix.cli.console import ERR, OUT
+from geofix.cli.options import GALLERY
 from geofix.engine.gallery import canaries, versions
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.errors import InvalidSource
 from geofix.settings import settings
-
-_OUT = Console(highlight=False)
-_ERR = Console(stderr=True, highlight=False)
 
 
 @click.command("canaries")
@@ -38,9 +35,9 @@ def canaries_command(source_text: str, gallery: str | None) -> None:
     source = open_any(source_text, Defaults())
     points, skipped = encoded(source.offers, card.encoder, config)
     for reason in skipped[:20]:
-        _ERR.print(reason, markup=False, soft_wrap=True)
+        ERR.print(reason, soft_wrap=True)
     if not points:
         raise InvalidSource("None of these photos can be used.")
     where = versions.folder(directory.gallery(card.name), card.version)
     canaries.write(where, points, card.dimension)
-    _OUT.print(f"Gallery {card.name} has {len(points)} canaries; {len(skipped)} were skipped.")
+    OUT.print(f"Gallery {card.name} has {len(points)} canaries; {len(skipped)} were skipped.")

@@ -8,16 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from geofix.cli.index_versions import GALLERY, JSON, by_owner
+from geofix.cli.console import OUT
+from geofix.cli.index_versions import by_owner
+from geofix.cli.options import GALLERY, JSON
 from geofix.engine.gallery import backups, erasing
 from geofix.engine.gallery.galleries import Galleries
 from geofix.errors import Conflict
 from geofix.remote.client import Service
 from geofix.settings import settings
 
-_OUT = Console(highlight=False)
 _AS_JSON = {"Content-Type": "application/json"}
 
 
@@ -48,7 +48,7 @@ def erase_command(contributor: str, gallery: str | None, as_json: bool) -> None:
         click.echo(json.dumps(receipt, ensure_ascii=False, indent=2))
         return
     for part, value in receipt.items():
-        _OUT.print(f"{part}: {value}", markup=False, soft_wrap=True)
+        OUT.print(f"{part}: {value}", soft_wrap=True)
 
 
 @click.command("snapshot")
@@ -74,7 +74,7 @@ def snapshot_command(file: Path, gallery: str | None) -> None:
         await service.ask("DELETE", f"{path}/{taken}")
 
     asyncio.run(by_owner(config, "geofix index snapshot", here, there))
-    _OUT.print(f"Gallery {name} is in {file} ({file.stat().st_size} bytes).", soft_wrap=True)
+    OUT.print(f"Gallery {name} is in {file} ({file.stat().st_size} bytes).", soft_wrap=True)
 
 
 @click.command("restore")
@@ -93,7 +93,7 @@ def restore_command(file: Path, replace: bool) -> None:
         )
 
     name = asyncio.run(by_owner(settings(), "geofix index restore", here, there))
-    _OUT.print(f"Gallery {name} is as it was.")
+    OUT.print(f"Gallery {name} is as it was.")
 
 
 @click.command("rebuild")
@@ -111,7 +111,7 @@ def rebuild_command(gallery: str | None) -> None:
         return int(response.json()["count"])
 
     count = asyncio.run(by_owner(config, "geofix index rebuild", here, there))
-    _OUT.print(f"Gallery {name}: {count} photos are indexed anew.")
+    OUT.print(f"Gallery {name}: {count} photos are indexed anew.")
 
 
 @click.command("delete")
@@ -131,4 +131,4 @@ def delete_command(gallery: str | None, yes: bool) -> None:
         await service.ask("DELETE", f"/v1/galleries/{name}")
 
     asyncio.run(by_owner(config, "geofix index delete", here, there))
-    _OUT.print(f"Gallery {name} is removed.")
+    OUT.print(f"Gallery {name} is removed.")

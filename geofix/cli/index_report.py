@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
+from geofix.cli.console import OUT
 from geofix.engine.gallery.offers import Status
 from geofix.engine.gallery.review import Finding
 from indexer.galleries.build import Report
 from service.galleries.schemas import GalleryDescription
 
-_OUT = Console(highlight=False)
 _SHOWN = 20
 """Entries of each kind that are printed; ``--json`` names them all."""
 
@@ -38,14 +36,14 @@ def print_report(report: Report, gallery: str, held: int | None, seconds: float)
     done = ", ".join(f"{report.counts[s]} {s}" for s in Status if report.counts[s])
     in_all = "" if held is None else f" It holds {held} photos."
     line = f"Gallery {gallery}: {done or 'nothing done'} in {seconds:.1f} s.{in_all}"
-    _OUT.print(line, soft_wrap=True)
+    OUT.print(line, soft_wrap=True)
     print_findings(report.findings)
     for outcome in report.skipped[:_SHOWN]:
         line = f"  {outcome.status}  {outcome.key}: {outcome.reason}"
-        _OUT.print(line, markup=False, soft_wrap=True)
+        OUT.print(line, soft_wrap=True)
     more = report.counts[Status.DUPLICATE] + report.counts[Status.REFUSED] - _SHOWN
     if more > 0:
-        _OUT.print(f"… and {more} more; --json names them.")
+        OUT.print(f"… and {more} more; --json names them.")
 
 
 def found(finding: Finding) -> dict[str, str]:
@@ -57,9 +55,9 @@ def print_findings(findings: Sequence[Finding]) -> None:
     """The first findings, for people."""
     for finding in findings[:_SHOWN]:
         line = f"  {finding.flag}  {finding.key}: {finding.reason}"
-        _OUT.print(line, markup=False, soft_wrap=True)
+        OUT.print(line, soft_wrap=True)
     if len(findings) > _SHOWN:
-        _OUT.print(f"… and {len(findings) - _SHOWN} more findings; --json names them.")
+        OUT.print(f"… and {len(findings) - _SHOWN} more findings; --json names them.")
 
 
 def counts(title: str, described: GalleryDescription) -> str:

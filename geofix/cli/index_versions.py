@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from geofix.cli.console import OUT, progress
+from geofix.cli.options import GALLERY, JSON
 from geofix.engine.gallery import versions
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries, known_versions
@@ -23,14 +23,7 @@ from service.galleries.versions import Version
 
 T = TypeVar("T")
 
-_ERR = Console(stderr=True, highlight=False)
-_OUT = Console(highlight=False)
 _NICE = 10
-
-GALLERY = click.option(
-    "--gallery", metavar="NAME", help="Name of the gallery [default: GEOFIX_GALLERY or 'default']."
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.command("reindex")
@@ -86,15 +79,8 @@ def reindex_command(
     )
     os.nice(_NICE)
     name = gallery or config.gallery
-    with Progress(
-        TextColumn("Re-indexing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=_ERR,
-        disable=not _ERR.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=None)
+    with progress() as bar:
+        task = bar.add_task("Re-indexing", total=None)
         made = asyncio.run(
             reindex(
                 config,
@@ -122,7 +108,7 @@ def versions_command(gallery: str | None, as_json: bool) -> None:
     for card in found:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
         line = f"{card.version}  {card.state}  {card.encoder}, {card.quantization}  {figures}"
-        _OUT.print(f"{line} {card.reason}".rstrip(), markup=False, soft_wrap=True)
+        OUT.print(f"{line} {card.reason}".rstrip(), soft_wrap=True)
 
 
 @click.command("activate")
@@ -187,4 +173,4 @@ def _show(card: VersionCard, as_json: bool, line: str) -> None:
     if as_json:
         click.echo(Version.of(card).model_dump_json(indent=2))
     else:
-        _OUT.print(line, soft_wrap=True)
+        OUT.print(line, soft_wrap=True)

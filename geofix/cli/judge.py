@@ -6,13 +6,10 @@ import asyncio
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from geofix.cli.console import ERR, OUT, progress
 from geofix.settings import settings
 
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -39,8 +36,7 @@ def judge(reasoning: Path, reference: Path, photos: Path | None, out: Path | Non
     from indexer.evaluation.reasoning import judge_reasonings, read_texts
 
     reasonings, references = read_texts(reasoning), read_texts(reference)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_ERR, transient=True) as bar:
+    with progress() as bar:
         task = bar.add_task("reasonings", total=len(reasonings.keys() & references.keys()))
         report = asyncio.run(
             judge_reasonings(
@@ -55,6 +51,6 @@ def judge(reasoning: Path, reference: Path, photos: Path | None, out: Path | Non
     if out is not None:
         write(report, out)
     for table in report.tables():
-        _OUT.print(table)
+        OUT.print(table)
     for one in report.skipped:
-        _ERR.print(f"not judged {one.key}: {one.cause}", style="yellow", soft_wrap=True)
+        ERR.print(f"not judged {one.key}: {one.cause}", style="yellow", soft_wrap=True)

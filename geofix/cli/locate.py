@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from geofix.cli import engines
+from geofix.cli.console import ERR, OUT
 from geofix.cli.engines import engine
+from geofix.cli.options import GALLERIES, JSON
 from geofix.cli.photo_files import photos_below
 from geofix.cli.rendering import empty_galleries, explanation, plain, summary
 from geofix.engine.photo_file import read_photo_file
@@ -22,9 +23,6 @@ from geofix.remote.engine import Engine
 from geofix.settings import settings
 from service.locate.options import Options, from_strings
 from service.locate.schemas import Answer
-
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,8 @@ class Outcome:
 @click.argument(
     "photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path)
 )
-@click.option(
-    "--gallery", multiple=True, metavar="NAME", help="Gallery to search; may be repeated."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@GALLERIES
+@JSON
 @click.option(
     "--map",
     "map_file",
@@ -153,16 +149,16 @@ def _read(file: Path) -> bytes:
 
 def _tell(outcome: Outcome, explain: bool | None, *, is_first: bool) -> None:
     if outcome.error is not None:
-        _ERR.print(f"{plain(outcome.file)}: {outcome.error}", style="red", soft_wrap=True)
+        ERR.print(f"{plain(outcome.file)}: {outcome.error}", style="red", soft_wrap=True)
         return
     assert outcome.answer is not None  # noqa: S101 - one of the two is set
     warning = empty_galleries(outcome.answer) if is_first else None
     if warning:
-        (_ERR if explain is None else _OUT).print(warning + "\n", style="yellow", soft_wrap=True)
+        (ERR if explain is None else OUT).print(warning + "\n", style="yellow", soft_wrap=True)
     if explain is not None:
-        _OUT.print(summary(outcome.file, outcome.answer))
+        OUT.print(summary(outcome.file, outcome.answer))
     if explain:
-        _OUT.print(explanation(outcome.answer))
+        OUT.print(explanation(outcome.answer))
 
 
 def _write_map(map_file: Path, outcomes: Sequence[Outcome]) -> None:
@@ -177,7 +173,7 @@ def _write_map(map_file: Path, outcomes: Sequence[Outcome]) -> None:
         raise click.ClickException(
             f"The map cannot be written to {plain(str(map_file))}: {error.strerror}."
         ) from error
-    _ERR.print(f"The map is in {plain(str(map_file))}", soft_wrap=True)
+    ERR.print(f"The map is in {plain(str(map_file))}", soft_wrap=True)
 
 
 def _problem(error: GeofixError | None) -> dict[str, object]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from geofix.cli.align import align
+from geofix.cli.console import ERR, OUT
+from geofix.cli.extras import needing
 from geofix.engine.models import BUILT_IN, ModelCard, manifest
-from geofix.errors import GeofixError
 from geofix.settings import settings
 
 STAGES = {
@@ -22,9 +20,6 @@ STAGES = {
     "export": "Writing the ONNX graph",
     "check": "Comparing it with the checkpoint",
 }
-
-_OUT = Console(markup=False, emoji=False, highlight=False)
-_ERR = Console(markup=False, emoji=False, highlight=False, stderr=True)
 
 
 @click.group()
@@ -39,8 +34,7 @@ models.add_command(align)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_models(as_json: bool) -> None:
     """Show the built-in and pulled models."""
-    with _reported():
-        cards = manifest(settings().data_dir)
+    cards = manifest(settings().data_dir)
     if as_json:
         click.echo(json.dumps([_document(card) for card in cards.values()], indent=2))
         return
@@ -57,7 +51,7 @@ def list_models(as_json: bool) -> None:
             card.licence,
             card.source,
         )
-    _OUT.print(table)
+    OUT.print(table)
 
 
 @models.command()
@@ -72,11 +66,11 @@ def export(directory: Path | None, wheels: Path | None) -> None:
 
     They go to DIRECTORY, or replace the installed ones. Needs the extra geofix[train].
     """
-    with _reported():
+    with needing("train"):
         from indexer.models.export import export as rebuild
 
         target = directory or BUILT_IN
-        cards = rebuild(target, wheels, lambda name: _ERR.print(f"Building {name} …"))
+        cards = rebuild(target, wheels, lambda name: ERR.print(f"Building {name} …"))
     for card in cards:
         click.echo(f"{card.sha256}  {card.file}")
 
@@ -96,7 +90,7 @@ def pull(source: str, name: str | None, revision: str | None, checkpoint: Path |
     CLIP, SigLIP and DINOv2 checkpoints in Hugging Face format can be used. Needs the extra
     geofix[train].
     """
-    with _reported():
+    with needing("train"):
         from indexer.models.pull import pull as fetch
 
         card = fetch(
@@ -105,10 +99,10 @@ def pull(source: str, name: str | None, revision: str | None, checkpoint: Path |
             name=name,
             revision=revision,
             checkpoint=checkpoint,
-            progress=lambda stage: _ERR.print(f"{STAGES[stage]} …"),
+            progress=lambda stage: ERR.print(f"{STAGES[stage]} …"),
         )
-    _OUT.print(f"{card.name} is ready ({card.outputs['embedding']} dimensions). Use it with:")
-    _OUT.print(f"  GEOFIX_MODEL={card.name} geofix locate PHOTO")
+    OUT.print(f"{card.name} is ready ({card.outputs['embedding']} dimensions). Use it with:")
+    OUT.print(f"  GEOFIX_MODEL={card.name} geofix locate PHOTO")
 
 
 @models.command()
@@ -117,8 +111,7 @@ def verify(names: tuple[str, ...]) -> None:
     """Hash every file again and run each model on a generated input."""
     from geofix.engine import encoder
 
-    with _reported():
-        cards = manifest(settings().data_dir)
+    cards = manifest(settings().data_dir)
     unknown = set(names) - cards.keys()
     if unknown:
         raise click.ClickException(f"There is no model named {', '.join(sorted(unknown))}.")
@@ -136,7 +129,7 @@ def verify(names: tuple[str, ...]) -> None:
 @models.command()
 def sample() -> None:
     """Print the path of a sample photo, fetched once into the cache."""
-    with _reported():
+    with needing("train"):
         from indexer.models.wheels import sample_photo
 
         click.echo(sample_photo())
@@ -158,17 +151,3 @@ def _document(card: ModelCard) -> dict[str, object]:
 def _bytes(card: ModelCard, file: str) -> int:
     path = card.directory / file
     return path.stat().st_size if path.exists() else 0
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Deliberate errors as one line; a missing extra with the command that installs it."""
-    try:
-        yield
-    except GeofixError as error:
-        raise click.ClickException(str(error)) from error
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"This needs {error.name}: install geofix with the extra train, "
-            "`pip install 'geofix[train]'`."
-        ) from error

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from geofix.cli.console import OUT
 from geofix.engine.gallery import backups
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.durable import replacing
@@ -26,8 +26,6 @@ from geofix.remote.copies import (
 from geofix.remote.engine import KEY_HEADER
 from geofix.remote.worker_key import worker_key
 from geofix.settings import Settings, settings
-
-_OUT = Console(highlight=False)
 
 
 @click.command()
@@ -68,7 +66,7 @@ async def _replicate(config: Settings, directory: DataDirectory) -> None:
             await galleries.delete(name)
     finally:
         await galleries.close()
-    _OUT.print(
+    OUT.print(
         f"Copied {len(original.galleries)} galleries and {len(original.files)} files of models "
         "and calibrations."
     )

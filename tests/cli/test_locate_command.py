@@ -123,6 +123,7 @@ def test_a_map_is_written_beside_the_table(
         (("--radius", "91,0,5"), "-90 to 90"),
         (("--bbox", "1,2"), "bbox"),
         (("--generators", "magic"), "magic"),
+        (("--gallery", "../x"), "no name for a gallery"),
         (("--neighbours", "many"), "neighbours"),
         (("--colour", "red"), "--colour"),
     ],

@@ -48,6 +48,16 @@ class GalleryCard:
     """Account of the one caller who may use it; empty = everybody who may use galleries."""
 
 
+def gallery_name(name: str) -> str:
+    """``name``, if a gallery may be called so. Raises InvalidOption."""
+    if not _NAME.fullmatch(name):
+        raise InvalidOption(
+            f"{name[:80]!r} is no name for a gallery: use up to 63 of a-z, 0-9, - and _, "
+            "beginning with a letter or a digit."
+        )
+    return name
+
+
 class DataDirectory:
     """One data directory. Use it as a context manager, or call acquire and release."""
 
@@ -95,12 +105,7 @@ class DataDirectory:
 
     def gallery(self, name: str) -> Path:
         """Where a gallery of this name lies, or would. Raises InvalidOption for a bad name."""
-        if not _NAME.fullmatch(name):
-            raise InvalidOption(
-                f"{name[:80]!r} is no name for a gallery: use up to 63 of a-z, 0-9, - and _, "
-                "beginning with a letter or a digit."
-            )
-        return self.path / "galleries" / name
+        return self.path / "galleries" / gallery_name(name)
 
     def card(self, name: str) -> GalleryCard:
         """What is fixed about a gallery. Raises NotFound."""
