@@ -38,7 +38,7 @@ from geofix.engine.types import (
     Share,
     TextClue,
 )
-from geofix.geo import cells
+from geofix.geo import cells, shapes
 from geofix.geo.coordinates import haversine_km
 from geofix.geo.places import Locality
 from service.locate.schemas import Answer
@@ -245,7 +245,7 @@ def answering() -> Answering:
 def _prediction(
     lat: float, lon: float, radius_km: float, photos: int, abstains: bool
 ) -> Prediction:
-    tokens = cells.covering_circle(lat, lon, radius_km, 5)
+    tokens = shapes.covering_circle(lat, lon, radius_km, 5)
     centres = np.array([(cells.centre(t).lat, cells.centre(t).lon) for t in tokens])
     weights = np.exp(-haversine_km(centres, (lat, lon)) / radius_km)
     heat = tuple(

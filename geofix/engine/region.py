@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geofix.engine.types import Filter, Float64Array
-from geofix.geo import cells
+from geofix.geo import cells, shapes
 from geofix.geo.cells import BoolArray, UInt64Array
 from geofix.geo.coordinates import spherical_mean, wrap_longitude
 
@@ -23,11 +23,11 @@ def contains(where: Filter, latlon: Float64Array, countries: npt.ArrayLike) -> B
     if where.countries:
         inside &= np.isin(np.asarray(countries, dtype=str), where.countries)
     if where.bbox:
-        inside &= cells.box_contains(where.bbox, latlon)
+        inside &= shapes.box_contains(where.bbox, latlon)
     if where.circle:
-        inside &= cells.circle_contains(*where.circle, latlon)
+        inside &= shapes.circle_contains(*where.circle, latlon)
     if where.polygon:
-        inside &= cells.polygon_contains(where.polygon, latlon)
+        inside &= shapes.polygon_contains(where.polygon, latlon)
     return inside
 
 
@@ -54,9 +54,9 @@ def coverings(where: Filter) -> list[Callable[[int], list[str]]]:
     """For each drawn area, what gives the tokens of the cells of a level that it touches."""
     drawn: list[Callable[[int], list[str]]] = []
     if where.bbox:
-        drawn.append(partial(cells.covering_box, where.bbox))
+        drawn.append(partial(shapes.covering_box, where.bbox))
     if where.circle:
-        drawn.append(partial(cells.covering_circle, *where.circle))
+        drawn.append(partial(shapes.covering_circle, *where.circle))
     if where.polygon:
-        drawn.append(partial(cells.covering_polygon, where.polygon))
+        drawn.append(partial(shapes.covering_polygon, where.polygon))
     return drawn

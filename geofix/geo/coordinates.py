@@ -57,6 +57,19 @@ def wrap_longitude(lon: npt.ArrayLike) -> Float64Array:
     return np.where(inside, degrees, np.where(turned >= 180.0, -180.0, turned))
 
 
+def checked_points(latlon: npt.ArrayLike) -> Float64Array:
+    """Points [N, 2] in degrees, each by one name: longitude in [-180, 180), and 0 at a pole.
+
+    S2 puts 180 and -180, and a pole's longitudes, in several cells. Raises InvalidCoordinate for
+    a point that is not finite or beyond a pole.
+    """
+    points = np.asarray(latlon, dtype=np.float64).reshape(-1, 2)
+    if not np.isfinite(points).all() or (np.abs(points[:, 0]) > 90.0).any():
+        raise InvalidCoordinate("Points must be finite, with latitudes between -90 and 90.")
+    at_pole = np.abs(points[:, 0]) == 90.0
+    return np.stack([points[:, 0], np.where(at_pole, 0.0, wrap_longitude(points[:, 1]))], axis=-1)
+
+
 def haversine_km(a: npt.ArrayLike, b: npt.ArrayLike) -> Float64Array:
     """Great-circle distances in km between ``a`` and ``b``.
 

@@ -15,9 +15,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from geofix.errors import InvalidCoordinate
 from geofix.geo import boundaries
-from geofix.geo.coordinates import Coordinate, Float64Array
+from geofix.geo.coordinates import Coordinate, Float64Array, checked_points
 from geofix.geo.gazetteer import Gazetteer, Kind, Place, PlaceMatch, gazetteer
 
 __all__ = [
@@ -77,11 +76,8 @@ def country_codes(latlon: npt.ArrayLike) -> list[str]:
 
     Raises InvalidCoordinate for a point that is not finite or beyond a pole.
     """
-    points = np.asarray(latlon, dtype=np.float64).reshape(-1, 2)
-    if not np.isfinite(points).all() or (np.abs(points[:, 0]) > 90.0).any():
-        raise InvalidCoordinate("Points must be finite, with latitudes between -90 and 90.")
     codes = (*boundaries.countries().codes, "")
-    return [codes[at] for at in boundaries.countries().locate(points).tolist()]
+    return [codes[at] for at in boundaries.countries().locate(checked_points(latlon)).tolist()]
 
 
 def country_name(code: str) -> str:

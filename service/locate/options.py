@@ -23,8 +23,8 @@ from pydantic import (
 
 from geofix.engine.types import Filter, LocateOptions, Rule
 from geofix.errors import InvalidCoordinate, InvalidOption
-from geofix.geo.cells import polygon_contains
 from geofix.geo.places import country_name
+from geofix.geo.shapes import polygon_contains
 from service.numbers import Number, Whole
 from service.refusals import refusal
 

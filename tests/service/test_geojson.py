@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from geofix.engine.types import HeatCell
-from geofix.geo import cells
+from geofix.geo import cells, shapes
 from service.locate.geojson import feature_collection, outlines
 
 _SEAM_AND_POLES = [
@@ -36,7 +36,7 @@ def test_every_cell_is_a_valid_polygon_around_its_centre(level: int) -> None:
 
 
 def test_cells_around_a_pole_cover_it_together() -> None:
-    tokens = cells.covering_circle(90.0, 0.0, 500.0, 4)
+    tokens = shapes.covering_circle(90.0, 0.0, 500.0, 4)
     cap = shapely.union_all([shapely.Polygon(ring) for ring in outlines(tokens)])
     assert cap.buffer(1e-4).covers(shapely.box(-180.0, 86.0, 180.0, 90.0))
 
