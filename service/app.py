@@ -139,7 +139,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     config: Settings = app.state.settings
     locator = await Locator.open(config, role="service", watch=EngineMetrics())
     slo.announce()
-    state.set_build(version("geofix"), locator.encoder_name)
+    state.set_build(version("geofix"), locator.encoder.name)
     locator.announce(_address(config))
     running.attach(app, locator)
     tidying = asyncio.create_task(locator.galleries.keep_tidy())

@@ -155,7 +155,7 @@ async def _calibrate(chosen: Settings, wish: _Wish) -> tuple[Fitted, tuple[Skipp
         with ERR.status("fitting"):
             figures = await asyncio.to_thread(refit, examined.examples, fitted_on)
         fitted = Fitted(
-            encoder=locator.encoder_name,
+            encoder=locator.encoder.name,
             galleries={info.name: info.count for info in examined.galleries},
             figures=figures,
             bridge=examined.bridge,

@@ -60,19 +60,19 @@ class Locator:
         generators: Generators,
         settings: Settings,
         space: LocationSpace,
-        watch: Watcher | None = None,
-        eyes: Eyes | None = None,
+        watch: Watcher,
+        *,
+        keeps_up: bool,
     ) -> None:
+        """``keeps_up``: galleries grow while this process runs, and their bridges with them."""
         self.batcher = batcher
         self.space = space
         self.galleries = galleries
-        self.eyes = eyes or Eyes(
-            Eye(batcher, space), galleries, settings, watch or Watcher(), keeps_up=False
-        )
+        self.eyes = Eyes(Eye(batcher, space), galleries, settings, watch, keeps_up=keeps_up)
         self._directory = directory
         self._generators = generators
         self._settings = settings
-        self._watch = watch or Watcher()
+        self._watch = watch
         self._policy = PrivacyPolicy.named(settings.privacy_hook)
         self._courtesy = Courtesy()
         self._kept = Kept(seconds=settings.keep_s, memory_bytes=settings.keep_bytes)
@@ -89,13 +89,12 @@ class Locator:
         another process owns it, ModelUnavailable when the encoder or its calibration cannot be
         loaded.
         """
+        serves, watch = role == "service", watch or Watcher()
         directory = DataDirectory(settings.data_dir)
-        if role in ("service", "calibrate") or directory.names():
+        if serves or role == "calibrate" or directory.names():
             await asyncio.to_thread(directory.acquire, f"geofix {role}")
         try:
-            batcher = await asyncio.to_thread(
-                Batcher.open, settings, warm=role == "service", watch=watch
-            )
+            batcher = await asyncio.to_thread(Batcher.open, settings, warm=serves, watch=watch)
             galleries = Galleries(directory, settings)
             lmm = LmmGenerator.from_settings(settings, galleries.thumbnail, watch)
             generators = Generators(settings, lmm)
@@ -105,19 +104,15 @@ class Locator:
                 galleries,
                 settings,
                 calibrated=role != "calibrate",
-                keeps_up=role == "service",
+                keeps_up=serves,
             )
-            eyes = Eyes(
-                Eye(batcher, space),
-                galleries,
-                settings,
-                watch or Watcher(),
-                keeps_up=role == "service",
+            locator = cls(
+                *(batcher, directory, galleries, generators, settings, space, watch),
+                keeps_up=serves,
             )
-            locator = cls(batcher, directory, galleries, generators, settings, space, watch, eyes)
-            if role == "service":
+            if serves:
                 await asyncio.to_thread(locator.warm_up)
-                await eyes.view((settings.gallery,))  # its encoder may be another one
+                await locator.eyes.view((settings.gallery,))  # its encoder may be another one
         except BaseException:
             directory.release()
             raise
@@ -132,11 +127,6 @@ class Locator:
     def encoder(self) -> Encoder:
         """The model that turns photos into vectors."""
         return self.batcher.encoder
-
-    @property
-    def encoder_name(self) -> str:
-        """Name of the model that turns photos into vectors."""
-        return self.encoder.name
 
     @property
     def lmm_circuit(self) -> State | None:
@@ -300,10 +290,8 @@ class Locator:
         reads = any(generator.channel in NEED_PHOTO for generator in generators)
         if not reads or min(photo.pixels.shape[:2]) >= enough:
             return photo
-        return await clock.stage("enlarge", asyncio.to_thread(self._decode_to_read, data), _size)
-
-    def _decode_to_read(self, data: bytes) -> Photo:
-        return image.decode(data, target=_READING_PIXELS)
+        larger = asyncio.to_thread(lambda: image.decode(data, target=_READING_PIXELS))
+        return await clock.stage("enlarge", larger, _size)
 
     async def _view(self, names: Sequence[str], account: str = "") -> View:
         return await self.eyes.view(names or (self._settings.gallery,), account)

@@ -104,7 +104,7 @@ async def embed_image(request: Request) -> Response:
         else result
         for result in results
     ]
-    return await _json(ImageEmbeddings(encoder=locator.encoder_name, embeddings=embeddings))
+    return await _json(ImageEmbeddings(encoder=locator.encoder.name, embeddings=embeddings))
 
 
 @router.post(

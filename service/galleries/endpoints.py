@@ -98,7 +98,7 @@ async def create_gallery(request: Request, asked: NewGallery) -> GallerySummary:
     if asked.name in locator.galleries.names():
         raise Conflict(f"There is a gallery {asked.name!r} already.")
     card = await asyncio.to_thread(
-        encoder_card, asked.encoder or locator.encoder_name, settings_of(request).data_dir
+        encoder_card, asked.encoder or locator.encoder.name, settings_of(request).data_dir
     )
     owner = caller_of(request).account if asked.private else ""
     made = await locator.galleries.create(asked.name, card.name, dimension_of(card), owner=owner)

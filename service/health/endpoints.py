@@ -29,7 +29,7 @@ async def healthz() -> Alive:
 )
 async def readyz(request: Request) -> Ready:
     """503 until the model is warm and the galleries are open, and while shutting down."""
-    return Ready(encoder=locator_of(request).encoder_name)
+    return Ready(encoder=locator_of(request).encoder.name)
 
 
 @router.get(

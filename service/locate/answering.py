@@ -83,4 +83,4 @@ def _may_be_kept(request: Request) -> bool:
 async def _key(cache: AnswerCache, locator: Locator, data: bytes, asked: LocateOptions) -> str:
     sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
     infos = await locator.galleries_of(asked)
-    return await cache.key(sha256, asked, locator.encoder_name, infos)
+    return await cache.key(sha256, asked, locator.encoder.name, infos)
