@@ -57,6 +57,19 @@ class Spread:
     """Kernels too light for rings: they lie where their centre lies."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A cluster and the names of its place."""
+
+    cluster: Cluster
+    place: Locality
+    """``NOWHERE`` for a cluster too unlikely to be named."""
+    in_region: float
+    """Of its probability, what lies within 100 km of its candidates."""
+    in_city: float
+    """What lies within 15 km."""
+
+
 def spread(posterior: Posterior) -> Spread:
     """Lay the heavier kernels out as points."""
     mass = posterior.kernels.mass
@@ -118,9 +131,10 @@ def clusters(
     candidates: Sequence[Candidate],
     centre_countries: Sequence[str],
     listed: int,
-) -> tuple[tuple[Cluster, Locality], ...]:
-    """Candidates within 25 km of a likelier one, likeliest cluster first, with their names."""
+) -> tuple[Named, ...]:
+    """Candidates within 25 km of a likelier one, likeliest cluster first."""
     mass = posterior.kernels.by_candidate()
+    in_region, in_city = (posterior.kernels.held_within(km) for km in (_REGION_KM, _CITY_KM))
     unit = to_unit(np.array([(c.lat, c.lon) for c in candidates]).reshape(-1, 2))
     near = kernels.angles(unit, unit) * EARTH_RADIUS_KM
     free = np.ones(len(mass), dtype=bool)
@@ -144,29 +158,26 @@ def clusters(
             centre_countries[members[0]],
             place.city if place else "",
         )
-        named.append((cluster, place or NOWHERE))
+        named.append(
+            Named(
+                cluster,
+                place or NOWHERE,
+                float(in_region[members].sum()),
+                float(in_city[members].sum()),
+            )
+        )
     return tuple(named)
 
 
-def region_shares(
-    named: Sequence[tuple[Cluster, Locality]],
-) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
-    """Probability by region and by city, from the named clusters.
-
-    A cluster speaks for its region with what its kernels hold within 100 km, for its city with
-    what they hold within 15 km.
-    """
-    widths = {(c.lat, c.lon): c.width_km for cluster, _ in named for c in cluster.candidates}
+def region_shares(named: Sequence[Named]) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
+    """Probability by region and by city, as far as the named clusters speak for them."""
     regions: defaultdict[tuple[str, str], float] = defaultdict(float)
     cities: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for cluster, place in named:
-        width = widths[(cluster.lat, cluster.lon)]
-        if place.region:
-            held = _REGION_KM**2 / (_REGION_KM**2 + width**2)
-            regions[(place.country, place.region)] += cluster.probability * held
-        if place.city:
-            held = _CITY_KM**2 / (_CITY_KM**2 + width**2)
-            cities[(place.country, place.city)] += cluster.probability * held
+    for one in named:
+        if one.place.region:
+            regions[(one.place.country, one.place.region)] += one.in_region
+        if one.place.city:
+            cities[(one.place.country, one.place.city)] += one.in_city
     return (
         _ranked((code, name, p) for (code, name), p in regions.items()),
         _ranked((code, name, p) for (code, name), p in cities.items()),

@@ -117,7 +117,7 @@ def conclude(
         countries=answer.country_shares(countries),
         regions=regions,
         cities=cities,
-        clusters=tuple(cluster for cluster, _ in named),
+        clusters=tuple(one.cluster for one in named),
         heatmap=answer.heatmap(fused, points, radius_90_km) if options.heatmap else (),
         neighbours=found.query.neighbours,
         text=tuple(clue for proposal in found.proposals for clue in proposal.text),

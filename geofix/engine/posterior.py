@@ -57,6 +57,11 @@ class Kernels:
         """Probability of each candidate, its kernels together."""
         return np.asarray(np.bincount(self.candidate, self.mass), dtype=np.float64)
 
+    def held_within(self, km: float) -> Float64Array:
+        """Of each candidate's probability, what lies within so many km of it."""
+        share = km**2 / (km**2 + self.width_km**2)
+        return np.asarray(np.bincount(self.candidate, self.mass * share), dtype=np.float64)
+
 
 @dataclass(frozen=True, slots=True)
 class Background:

@@ -87,6 +87,21 @@ def test_a_name_on_a_sign_is_the_answer() -> None:
     assert answer.countries[0].code == "FJ"
 
 
+def test_a_city_is_no_likelier_than_lying_near_it() -> None:
+    both = [
+        Candidate(*SUVA, Channel.TEXT, score, width_km, f"reading {width_km}")
+        for score, width_km in ((0.3, 1.0), (0.9, 900.0))
+    ]
+    answer = conclude(found(Proposal(Channel.TEXT, tuple(both))), LocateOptions())
+    (cluster,) = answer.clusters
+    shares = (answer.cities[0], answer.regions[0])
+    assert [share.code for share in shares] == ["FJ", "FJ"]
+    assert shares[0].probability <= answer.within[25.0] + 0.01
+    assert shares[1].probability <= answer.within[200.0] + 0.01
+    assert cluster.probability > 0.8
+    assert 0.01 < shares[0].probability < 0.2
+
+
 def test_clues_about_countries_move_the_answer() -> None:
     clue = Proposal(Channel.TEXT, countries={"JP": 6.0})
     answer = conclude(found(clue), LocateOptions())
