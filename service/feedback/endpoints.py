@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from geofix.errors import (
+    Conflict,
     InvalidCoordinate,
     InvalidOption,
     InvalidRequest,
@@ -33,6 +34,7 @@ router = APIRouter(prefix="/v1", tags=["feedback"])
         **responses(
             InvalidRequest,
             NotFound,
+            Conflict,
             PhotoTooLarge,
             UnsupportedContentType,
             InvalidOption,
@@ -50,8 +52,8 @@ router = APIRouter(prefix="/v1", tags=["feedback"])
 async def tell_truth(request: Request, response: Response) -> Measured:
     """Answers can be told about for a day, and until the service stops.
 
-    Told twice, a truth is kept once; another truth takes its place. Nothing of the photo is kept
-    but its hash.
+    Told twice, a truth is kept once; another truth takes its place, until ten were told. Nothing of
+    the photo is kept but its hash.
     """
     truth = await uploads.read_json(request, Truth)
     measured = await answers_of(request).tell(truth, caller_of(request).account)

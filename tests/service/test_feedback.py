@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from service.feedback import journal
+from service.feedback.answers import MOST_TRUTHS
 from service.feedback.schemas import Row
 from service.locate.schemas import Answer
 
@@ -70,6 +71,16 @@ def test_the_same_truth_is_kept_once_and_another_takes_its_place(
     assert changed.json()["distance_km"] > 5000
     kept = journal.read(Path(environment["GEOFIX_DATA_DIR"]))
     assert [row.truth.lat for row in kept if row.truth.id == answer.id] == [-48.85]
+
+
+def test_one_caller_cannot_fill_the_disk_with_truths_of_one_answer(
+    client: httpx.Client, environment: dict[str, str], answer: Answer
+) -> None:
+    told = [tell(client, id=answer.id, lat=i % 2, lon=0.0) for i in range(MOST_TRUTHS + 2)]
+    assert [one.status_code for one in told] == [201, *[200] * (MOST_TRUTHS - 1), 409, 200]
+    assert "the last one stands" in told[-2].json()["detail"]
+    assert told[-1].json()["recorded"] == "same"
+    assert len(rows(environment, answer.id)) == MOST_TRUTHS
 
 
 def test_promised_against_observed_coverage_can_be_drawn(
