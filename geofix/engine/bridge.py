@@ -123,19 +123,18 @@ def left_out(
     check: Check = _go_on,
 ) -> Float32Array:
     """Location vectors [N, L] of the bridge's own points, each by a bridge without those
-    of its label.
-
-    With a single label there is nothing left to fit: the vectors are then not a number.
+    of its label. Raises InvalidOption for a single label: nothing would be left to fit.
     """
     group = groups(labels)
+    if group.max() == 0:
+        raise InvalidOption("Leaving out needs points of at least two contributors or regions.")
     sums = [Sums.of(images[group == g], locations[group == g]) for g in range(group.max() + 1)]
     whole = total(sums)
-    across = np.full(locations.shape, np.nan, dtype=np.float32)
+    across = np.empty(locations.shape, dtype=np.float32)
     for g, own in enumerate(sums):
         check()
-        if own.points < whole.points:
-            one = solve(whole.without(own), [bridge.strength])[0]
-            across[group == g] = _unit(one(images[group == g]))
+        one = solve(whole.without(own), [bridge.strength])[0]
+        across[group == g] = _unit(one(images[group == g]))
     return across
 
 
@@ -154,9 +153,9 @@ def weighed(
     """
     some = slice(0, _WEIGHED_ON)
     regions = cells.tokens(latlon, REGION_LEVEL)
-    across = left_out(bridge, images, locations, regions, check)[some]
-    if not np.isfinite(across).all():
+    if len(set(regions)) == 1:
         return replace(bridge, weight=0.0)
+    across = left_out(bridge, images, locations, regions, check)[some]
     steps = np.stack([around.steps(vector) for vector in across]).astype(np.float32)
     cell = nearest_cells(latlon[some])
     _, region, size = np.unique(regions[some], return_inverse=True, return_counts=True)

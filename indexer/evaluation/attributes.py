@@ -14,7 +14,7 @@ from geofix.engine.types import AttributeClue, Float64Array
 from geofix.errors import InvalidPhoto, ModelUnavailable
 from geofix.geo.priors import earth, photo_prior
 from indexer.evaluation import metrics
-from indexer.evaluation.datasets import LabelledPhoto, Skipped, Truth
+from indexer.evaluation.datasets import LabelledPhoto, Skipped, Truth, failure
 from indexer.evaluation.report import Figure, Report
 
 
@@ -66,7 +66,7 @@ def _look(encoder: Encoder, photo: LabelledPhoto) -> _Seen | Skipped:
     try:
         pixels = image.decode(photo.read(), target=encoder.decode_target)
     except (InvalidPhoto, OSError) as error:
-        return Skipped(photo.key, str(error))
+        return Skipped(photo.key, failure(error))
     classes = encoder.encode([pixels])[0].classes
     if classes is None:
         raise ModelUnavailable(f"The encoder {encoder.name!r} has no class head.")

@@ -228,7 +228,7 @@ class _Likelihood:
 
 def _log_sum(odds: Float64Array, last: Float64Array) -> Float64Array:
     """log Σ exp over candidates and scales [Q, n, S] and one further term [Q]."""
-    peak = np.maximum(odds.max(axis=(1, 2)), last)
+    peak = np.maximum(odds.max(axis=(1, 2), initial=-np.inf), last)
     total = np.exp(odds - peak[:, None, None]).sum(axis=(1, 2)) + np.exp(last - peak)
     summed: Float64Array = peak + np.log(total)
     return summed
