@@ -22,7 +22,7 @@ from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
 from geofix.geo.priors import earth, photo_prior
 
 Encode = Callable[[Float64Array], Float32Array]
-"""(lat, lon) degrees [n, 2] → location vectors [n, 512] of length 1."""
+"""(lat, lon) [n, 2] within ±90 and ±180 degrees → location vectors [n, 512] of length 1."""
 
 SMOOTHED_KM = 120.0
 """Above the wavelength of the encoder's finest capsule (78 km), well below the middle one's."""

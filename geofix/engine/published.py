@@ -7,18 +7,16 @@ degrees; a similarity is the cosine of a photo and an encoded position, both in 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from geofix.engine.location_map import Encode
 from geofix.engine.types import Float32Array, Float64Array
 
 _G3_NUMBER = re.compile(r"[-+]?\d+\.\d+")
 _PROJ_LONGITUDE = float(np.degrees(10.0))
-
-Encode = Callable[[Float64Array], Float32Array]
-"""(lat, lon) [n, 2] within ±90 and ±180 → unit vectors [n, 512]."""
 
 
 def g3_read(text: str) -> tuple[float, float]:

@@ -78,6 +78,7 @@ def test_a_photo_that_is_not_there_is_named(photos: Path) -> None:
     code, shown = run(photos, "--channel", "attributes")
     assert code == 0
     assert "skipped photos/b.jpg" in shown
+    assert str(photos) not in shown
 
 
 def test_an_unknown_channel_is_a_usage_error(photos: Path) -> None:

@@ -65,6 +65,16 @@ def test_the_gradient_is_that_of_the_loss() -> None:
         assert gradient[i] == pytest.approx((up - down) / 2e-5, abs=1e-5)
 
 
+def test_photos_without_candidates_teach_nothing_and_harm_nothing() -> None:
+    nothing = Evidence(np.zeros((0, len(FEATURES))), np.zeros(len(CONTEXT)))
+    none = np.zeros(0)
+    empty = [Labelled(nothing, none.astype(np.bool_), none, -18.0)] * 20
+    start = likelihood.fit_weights(photos(50), NO_MAP, FITTED_ON)
+    ridge = Ridge(1e-2, towards=start)
+    fitted = likelihood.fit_weights(empty, NO_MAP, FITTED_ON, start=start, ridge=ridge)
+    assert fitted.weights == start.weights
+
+
 def test_too_few_photos_are_refused() -> None:
     with pytest.raises(InvalidOption, match="200"):
         calibrate.fit(photos(199), lambda scorer, i: outcome(0.5, 1.0, 0.5), NO_MAP, FITTED_ON)
