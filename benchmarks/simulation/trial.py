@@ -68,7 +68,8 @@ class Results:
     """What the rules answered, float64 [P] each."""
 
     distance_km: dict[str, Float64Array] = field(default_factory=dict)
-    """From each rule's answer to the truth; ``pool`` is the best candidate of all."""
+    """From each rule's answer to the truth; ``pool`` is the best candidate of all, ``g3-pool`` the
+    best of those that G3 chooses from."""
     within: dict[float, Float64Array] = field(default_factory=dict)
     """Geofix's calibrated probabilities."""
     radius_50_km: Float64Array = field(default_factory=lambda: np.empty(0))
@@ -182,7 +183,7 @@ def run(trial: Trial, world: World, scorer: Scorer) -> Results:
         for i, case in enumerate(trial.cases)
     ]
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    for rule in ("geoclip", "g3", "g3-clean", "geofix", "pool"):
+    for rule in ("geoclip", "g3", "g3-clean", "geofix", "g3-pool", "pool"):
         found.distance_km[rule] = table[rule]
     found.within = {km: table[f"within {km:g}"] for km in LEVELS_KM}
     found.radius_50_km, found.radius_90_km = table["radius 50"], table["radius 90"]
@@ -211,6 +212,7 @@ def _published(trial: Trial, i: int) -> Mapping[str, float]:
     distances = {rule: float(haversine_km(at, case.truth)) for rule, at in answers.items()}
     return {
         **distances,
+        "g3-pool": float(haversine_km(case.truth, rows[legal]).min()),
         "pool": float(haversine_km(case.truth, case.latlon).min()),
         "g3 confidence": float(similarity[legal].max()),
     }
