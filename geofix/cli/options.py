@@ -7,30 +7,28 @@ import click
 from geofix.engine.gallery.directory import gallery_name
 from geofix.errors import InvalidOption
 
+Names = str | tuple[str, ...] | None
 
-class GalleryName(click.ParamType):
-    """The name of a gallery; one that no gallery can have is a usage error."""
 
-    name = "name"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        try:
-            return gallery_name(str(value))
-        except InvalidOption as error:
-            self.fail(str(error), param, ctx)
+def _legal(_: click.Context, option: click.Parameter, given: Names) -> Names:
+    """A name that no gallery can have is a usage error."""
+    try:
+        for name in (given,) if isinstance(given, str) else given or ():
+            gallery_name(name)
+    except InvalidOption as error:
+        raise click.BadParameter(str(error), param=option) from error
+    return given
 
 
 GALLERY = click.option(
     "--gallery",
-    type=GalleryName(),
+    callback=_legal,
     metavar="NAME",
     help="Name of the gallery [default: GEOFIX_GALLERY or 'default'].",
 )
 GALLERIES = click.option(
     "--gallery",
-    type=GalleryName(),
+    callback=_legal,
     multiple=True,
     metavar="NAME",
     help="Gallery to search; may be repeated.",
