@@ -18,7 +18,7 @@ from geofix.engine.eyes import Eye, Eyes, View, unseen
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.versions import VersionCard
-from geofix.engine.generators.attributes import attribute_table
+from geofix.engine.generators.attributes.generator import attribute_table
 from geofix.engine.generators.chosen import Generators
 from geofix.engine.generators.lmm import LmmGenerator
 from geofix.engine.generators.lmm.breaker import State

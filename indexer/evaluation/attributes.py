@@ -9,7 +9,7 @@ import numpy as np
 
 from geofix.engine import image
 from geofix.engine.encoder import Encoder
-from geofix.engine.generators.attributes import weigh
+from geofix.engine.generators.attributes.generator import weigh
 from geofix.engine.types import AttributeClue, Float64Array
 from geofix.errors import InvalidPhoto, ModelUnavailable
 from geofix.geo.priors import earth, photo_prior

@@ -10,8 +10,8 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-import geofix.engine.generators
-from geofix.engine.generators import ocr, scripts, words
+import geofix.engine.generators.text
+from geofix.engine.generators.text import ocr, scripts, words
 from indexer.signs import sources
 
 _READ = frozenset({"Latn", "Grek", "Jpan", "Hani"})
@@ -27,7 +27,7 @@ _LIST_SHARE, _SIGN_SHARE = 0.8, 0.2
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("~/.cache/geofix/packages"))
 def main(cache: Path) -> None:
     """Build the vocabulary and the country tables from the pinned packages."""
-    folder = Path(geofix.engine.generators.__file__).parent / "data"
+    folder = Path(geofix.engine.generators.text.__file__).parent / "data"
     folder.mkdir(exist_ok=True)
     cache = cache.expanduser()
     _write_countries(cache, folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgpack  # type: ignore[import-untyped]
 
-from geofix.engine.generators.scripts import fold, script
+from geofix.engine.generators.text.scripts import fold, script
 from indexer.earth.packages import GEONAMES, LOCALISED_NAMES
 from indexer.packages import Package, Registry, read, read_all
 

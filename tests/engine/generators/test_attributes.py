@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from geofix.engine import image
 from geofix.engine.encoder import Encoder
-from geofix.engine.generators.attribute_maps import FACETS, attribute_maps
-from geofix.engine.generators.attributes import (
+from geofix.engine.generators.attributes.generator import (
     CLASSES,
     RELIABILITY,
     AttributesGenerator,
     attribute_table,
     weigh,
 )
+from geofix.engine.generators.attributes.maps import FACETS, attribute_maps
 from geofix.engine.models import built_in
 from geofix.engine.types import (
     Channel,

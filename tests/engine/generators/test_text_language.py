@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geofix.engine.generators import clues, language, scripts
-from geofix.engine.generators.language import CAP, Evidence, countries, spelled, written
-from geofix.engine.generators.words import vocabulary
+from geofix.engine.generators.text import clues, language, scripts
+from geofix.engine.generators.text.language import CAP, Evidence, countries, spelled, written
+from geofix.engine.generators.text.words import vocabulary
 
 SIGNS = [
     ("de", "DE", "Metzgerei"), ("de", "AT", "Einbahnstraße"), ("de", "CH", "Bäckerei Huber"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geofix.engine.generators import ocr, scripts
+from geofix.engine.generators.text import ocr, scripts
 
 
 def test_the_scripts_that_can_be_read_are_those_the_model_has_letters_of() -> None:

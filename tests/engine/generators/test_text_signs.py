@@ -12,8 +12,8 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from geofix.engine.generators.tesseract import Tesseract
 from geofix.engine.generators.text import TextGenerator
+from geofix.engine.generators.text.tesseract import Tesseract
 from geofix.engine.types import Channel, Filter, Proposal, UInt8Array
 
 Sign = Callable[..., UInt8Array]

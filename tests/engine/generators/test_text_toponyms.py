@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from geofix.engine.generators import toponyms
-from geofix.engine.generators.lines import Line
-from geofix.engine.generators.toponyms import Named, candidate, find
-from geofix.engine.generators.trust import judge
+from geofix.engine.generators.text import toponyms
+from geofix.engine.generators.text.lines import Line
+from geofix.engine.generators.text.toponyms import Named, candidate, find
+from geofix.engine.generators.text.trust import judge
 from geofix.engine.types import Channel
 from geofix.geo.gazetteer import Gazetteer, gazetteer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geofix.engine.generators import trust
-from geofix.engine.generators.lines import Line
-from geofix.engine.generators.trust import Kind, judge
+from geofix.engine.generators.text import trust
+from geofix.engine.generators.text.lines import Line
+from geofix.engine.generators.text.trust import Kind, judge
 
 
 def line(text: str, confidence: float = 0.98, length: float | None = None) -> Line:

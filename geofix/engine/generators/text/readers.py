@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from geofix.engine.generators import ocr, scripts, trust
-from geofix.engine.generators.tesseract import MOST_LINES, SecondReading, Tesseract
-from geofix.engine.generators.trust import Judged, Kind, Word
-from geofix.engine.generators.words import vocabulary
+from geofix.engine.generators.text import ocr, scripts, trust
+from geofix.engine.generators.text.tesseract import MOST_LINES, SecondReading, Tesseract
+from geofix.engine.generators.text.trust import Judged, Kind, Word
+from geofix.engine.generators.text.words import vocabulary
 from geofix.engine.types import UInt8Array
 
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f\u0e00-\u0e7f\u0610-\u061a\u064b-\u065f]|[^\W\d_])*")

@@ -2,7 +2,7 @@
 
 The class head says how likely each of ImageNet's 1000 classes is. ``class_attributes.csv`` says
 how far a class speaks for an attribute of a place (a seashore for the coast, a tractor for
-farmland), ``attribute_maps`` how likely a photo taken in a cell shows it. Within a facet (how
+farmland), ``maps`` how likely a photo taken in a cell shows it. Within a facet (how
 settled, what ground, what water, what climate, which part of the world) the attributes exclude
 each other, so a cell's likelihood ratio is the mixture Σ p(attribute | photo)·p(attribute | cell) /
 p(attribute), with ratio 1 for what the classes leave unsaid; facets multiply, as in the ensembling
@@ -20,7 +20,7 @@ from importlib import resources
 
 import numpy as np
 
-from geofix.engine.generators.attribute_maps import attribute_maps
+from geofix.engine.generators.attributes.maps import attribute_maps
 from geofix.engine.types import (
     AttributeClue,
     Channel,

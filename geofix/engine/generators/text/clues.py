@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from geofix.engine.generators import scripts
-from geofix.engine.generators.language import countries, doubted
-from geofix.engine.generators.words import vocabulary
+from geofix.engine.generators.text import scripts
+from geofix.engine.generators.text.language import countries, doubted
+from geofix.engine.generators.text.words import vocabulary
 from geofix.engine.types import Float64Array
 
 _SURE = 0.93

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geofix.engine.generators import scripts
-from geofix.engine.generators.language import countries, languages_of
-from geofix.engine.generators.trust import Judged, Kind, Word
-from geofix.engine.generators.words import vocabulary
+from geofix.engine.generators.text import scripts
+from geofix.engine.generators.text.language import countries, languages_of
+from geofix.engine.generators.text.trust import Judged, Kind, Word
+from geofix.engine.generators.text.words import vocabulary
 from geofix.engine.types import Candidate, Channel
 from geofix.geo.gazetteer import Gazetteer, Place, PlaceMatch
 from geofix.geo.gazetteer import Kind as PlaceKind

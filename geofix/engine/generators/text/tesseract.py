@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from geofix.engine.generators import scripts
+from geofix.engine.generators.text import scripts
 from geofix.engine.types import UInt8Array
 
 log = logging.getLogger(__name__)

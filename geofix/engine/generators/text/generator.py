@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geofix.engine.generators import clues, language, scripts, toponyms
-from geofix.engine.generators.trust import Judged, Kind
+from geofix.engine.generators.text import clues, language, scripts, toponyms
+from geofix.engine.generators.text.trust import Judged, Kind
 from geofix.engine.types import Channel, Float64Array, Proposal, Query, TextClue
 from geofix.geo.gazetteer import gazetteer
 
 if TYPE_CHECKING:
-    from geofix.engine.generators.reading import Readers
+    from geofix.engine.generators.text.readers import Readers
 
 _MOST_CLUES = 60
 _NEGLIGIBLE = 0.05
@@ -47,7 +47,7 @@ class TextGenerator:
 
     @cached_property
     def _readers(self) -> Readers:
-        from geofix.engine.generators.reading import Readers  # noqa: PLC0415 – half a second
+        from geofix.engine.generators.text.readers import Readers  # noqa: PLC0415 – half a second
 
         return Readers(self._threads, self._tesseract)
 

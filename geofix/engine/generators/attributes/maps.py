@@ -1,4 +1,4 @@
-"""How likely a photo taken in a cell shows each attribute: the map's side of ``attributes``.
+"""How likely a photo taken in a cell shows each attribute: the map's side of the generator.
 
 Every map is a plain reading of the grid's facts with thresholds from geography, none fitted to
 photos. Only the shape of a map over the cells counts: its mean over the prior is divided out.

@@ -15,8 +15,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from geofix.engine.generators import scripts
-from geofix.engine.generators.words import Vocabulary, vocabulary
+from geofix.engine.generators.text import scripts
+from geofix.engine.generators.text.words import Vocabulary, vocabulary
 from geofix.engine.types import Float64Array
 
 CAP = 4.0
@@ -72,7 +72,7 @@ class Countries:
 @lru_cache(maxsize=1)
 def countries() -> Countries:
     """The table that comes with Geofix, loaded once."""
-    packaged = files("geofix.engine.generators") / "data" / "countries.json"
+    packaged = files("geofix.engine.generators.text") / "data" / "countries.json"
     table = json.loads(packaged.read_text(encoding="utf-8"))
     languages = vocabulary().languages
     spoken: dict[str, dict[str, float]] = table["languages"]

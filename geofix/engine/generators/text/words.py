@@ -15,7 +15,7 @@ from importlib.resources import as_file, files
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine.generators import scripts
+from geofix.engine.generators.text import scripts
 from geofix.engine.types import Float64Array, UInt8Array
 
 PAIRS = 4096
@@ -104,7 +104,7 @@ class Vocabulary:
 @lru_cache(maxsize=1)
 def vocabulary() -> Vocabulary:
     """The table that comes with Geofix, loaded once."""
-    packaged = files("geofix.engine.generators") / "data" / "words.npz"
+    packaged = files("geofix.engine.generators.text") / "data" / "words.npz"
     with as_file(packaged) as path, np.load(path) as table:
         traditional, simplified = table["traditional"], table["simplified"]
         return Vocabulary(

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 import rapidocr
 
-from geofix.engine.generators.lines import Line
-from geofix.engine.generators.scripts import scripts_written
+from geofix.engine.generators.text.lines import Line
+from geofix.engine.generators.text.scripts import scripts_written
 from geofix.engine.types import Float32Array, UInt8Array
 from geofix.errors import ModelUnavailable
 

@@ -16,9 +16,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from geofix.engine.generators import scripts
-from geofix.engine.generators.lines import Line
-from geofix.engine.generators.words import vocabulary
+from geofix.engine.generators.text import scripts
+from geofix.engine.generators.text.lines import Line
+from geofix.engine.generators.text.words import vocabulary
 
 LEAST_CONFIDENCE = 0.85
 """Of a line: of 1 040 words in scripts the recogniser knows, 99 % are read above 0.94."""
