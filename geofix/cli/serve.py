@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from logging import getLogger
 
@@ -22,6 +23,9 @@ from service.connections import BACKLOG, Bounds, allowed_connections, guarded
 log = getLogger("geofix.service")
 
 _GRACE_S = 30
+_SWITCH_S = 0.001
+"""How long a thread may hold Python's lock while others want it. A request takes the lock some
+dozens of times, and by default each time may cost 5 ms while other photos are worked on."""
 
 
 @click.command()
@@ -110,6 +114,7 @@ def _let_signals_end_the_server_only() -> None:
 
 async def _run(config: Settings, listener: socket.socket) -> None:
     discretion.keep()
+    sys.setswitchinterval(_SWITCH_S)
     in_json = config.log_format == "json"
     if in_json:
         logging.as_json()

@@ -70,18 +70,23 @@ _UPRIGHT: dict[int, Callable[[UInt8Array], UInt8Array]] = {
 warnings.filterwarnings("error", module=r"PIL\.")
 
 
-def decode(data: bytes, *, target: int) -> Photo:
+def _go_on() -> None:
+    return None
+
+
+def decode(data: bytes, *, target: int, pause: Callable[[], None] = _go_on) -> Photo:
     """The photo in ``data``, its shortest side in [target, 2·target) pixels where it was larger.
 
     Only pictures far longer than wide may end below that, see ``MAX_KEPT_PIXELS``. ``target`` is
     what the most demanding reader wants, for example twice a model's input size: each reader
-    then resizes with its own filter.
+    then resizes with its own filter. ``pause`` is called again and again while the file is read,
+    about once a millisecond of a JPEG or PNG, and may take its time.
 
     Raises :class:`EmptyPhoto`, :class:`UnsupportedFormat` (not JPEG, PNG, WEBP or HEIF, or
     animated), :class:`PhotoTooLarge` (too many pixels) or :class:`UnreadablePhoto` (damaged).
     """
     try:
-        parts, image = _open(data)
+        parts, image = _open(data, pause)
         width, height = image.size
         _check_size(image, parts, target)
         orientation = _orientation(image, parts.exif)
@@ -128,16 +133,28 @@ def read_position(data: bytes) -> Coordinate | None:
         return None
 
 
-def _open(data: bytes) -> tuple[Parts, ImageFile.ImageFile]:
+class _Paused(io.BytesIO):
+    """A file that is read in pieces, with pauses in between."""
+
+    def __init__(self, data: bytes, pause: Callable[[], None]) -> None:
+        super().__init__(data)
+        self._pause = pause
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._pause()
+        return super().read(size)
+
+
+def _open(data: bytes, pause: Callable[[], None] = _go_on) -> tuple[Parts, ImageFile.ImageFile]:
     """The file taken apart and its header read, by the one decoder its first bytes allow."""
     if not data:
         raise EmptyPhoto("The photo is empty: it has no bytes.")
     if data.startswith(JPEG_START):
         parts = take_apart_jpeg(data)
-        return parts, JpegImageFile(io.BytesIO(parts.picture))
+        return parts, JpegImageFile(_Paused(parts.picture, pause))
     if data.startswith(PNG_START):
         parts = take_apart_png(data)
-        return parts, PngImageFile(io.BytesIO(parts.picture))
+        return parts, PngImageFile(_Paused(parts.picture, pause))
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return Parts(data), _open_webp(data)
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:

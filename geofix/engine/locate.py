@@ -12,7 +12,6 @@ from geofix.engine.batching import Batcher, Passing
 from geofix.engine.conclude import Findings
 from geofix.engine.concluding import concluded
 from geofix.engine.consulting import consult
-from geofix.engine.courtesy import Courtesy
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.eyes import Eye, Eyes, View, unseen
 from geofix.engine.gallery.directory import DataDirectory
@@ -74,7 +73,7 @@ class Locator:
         self._settings = settings
         self._watch = watch
         self._policy = PrivacyPolicy.named(settings.privacy_hook)
-        self._courtesy = Courtesy()
+        self.courtesy = batcher.courtesy
         self._kept = Kept(seconds=settings.keep_s, memory_bytes=settings.keep_bytes)
 
     @classmethod
@@ -167,9 +166,9 @@ class Locator:
         """
         clock = Stopwatch(self._watch.stage, observe)
         cap_km = await self._policy.cap_km(data, options)
-        with self._courtesy.present(options.lane):
+        with self.courtesy.present(options.lane):
             found = await self.find(data, options, clock)
-            await self._courtesy.step_aside(options.lane)
+            await self.courtesy.step_aside(options.lane)
             prediction = await concluded(found, options, clock)
         self._tell(prediction, options)
         if options.keep and cap_km is None:
@@ -187,7 +186,7 @@ class Locator:
 
     async def find(self, data: bytes, options: LocateOptions, clock: Stopwatch) -> Findings:
         """Everything that an answer is concluded from; raises as ``locate`` does."""
-        await self._courtesy.step_aside(options.lane)
+        await self.courtesy.step_aside(options.lane)
         deadline = time.monotonic() + (options.budget_s or self._settings.budget_s)
         generators = self._generators.named(options.generators)
         view = await self._view(options.galleries, options.account)
@@ -199,7 +198,7 @@ class Locator:
         )
         query = replace(found.query, photo=readable, deadline=deadline)
         found = replace(found, query=query)
-        await self._courtesy.step_aside(options.lane)
+        await self.courtesy.step_aside(options.lane)
         local = [generator for generator in generators if generator.channel is not Channel.LMM]
         found = found.joined(*await propose_all(local, query, clock))
         lmm = self._generators.lmm
@@ -252,7 +251,8 @@ class Locator:
         PhotoRefused or PrecisionCapped where the privacy policy lets no vector out.
         """
         await self._policy.cap_km(data)
-        return await self.batcher.put(data, lane, admitted=admitted).embedding()
+        with self.courtesy.present(lane):
+            return await self.batcher.put(data, lane, admitted=admitted).embedding()
 
     async def embed_location(self, latlon: Float64Array) -> Float32Array:
         """float32 [N, 512]: location vectors of (lat, lon) [N, 2] in degrees."""

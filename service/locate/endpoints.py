@@ -106,8 +106,10 @@ async def locate(request: Request) -> Response:
     if EVENT_STREAM in request.headers.get("accept", ""):
         await locator.check(asked)
         return EventSourceResponse(_stages(request, locator, data, options), ping=15)
-    answer = await located(request, locator, data, asked)
-    return Response(await told(request, answer, options, "locate"), media_type=uploads.JSON)
+    with locator.courtesy.present(Lane.INTERACTIVE):
+        answer = await located(request, locator, data, asked)
+        text = await told(request, answer, options, "locate")
+    return Response(text, media_type=uploads.JSON)
 
 
 @router.post(

@@ -92,7 +92,9 @@ class LocalEngine:
         return Located(index=index, answer=answer)
 
     async def _answer(self, data: bytes, asked: LocateOptions) -> str:
-        return await asyncio.to_thread(_json, await self._locator.locate(data, asked))
+        prediction = await self._locator.locate(data, asked)
+        await self._locator.courtesy.step_aside(asked.lane)
+        return await asyncio.to_thread(_json, prediction)
 
 
 def _json(prediction: Prediction) -> str:

@@ -433,7 +433,7 @@ def test_the_end_is_told_to_everybody(tmp_path: Path) -> None:
         found = asyncio.run(asyncio.wait_for(end(), LONG_S))
         assert any(isinstance(one, ModelUnavailable) for one in found)
         assert not batcher.ready
-        assert not threads("decoder")
+        assert not threads("interactive decoder") + threads("batch decoder")
         assert not threads("inference")
 
 
@@ -441,7 +441,7 @@ def _ready(queue: PhotoQueue, *lanes: Lane) -> None:
     """Bring a photo of each lane to where only the model is missing."""
     for lane in lanes:
         queue.put(FINE, lane)
-        passing = queue.next_to_decode()
+        passing = queue.next_to_decode(lane)
         assert passing is not None
         passing.input = np.zeros((3, 1, 1), np.float32)
         queue.decoded(passing)

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 
+import pytest
+
+from geofix.engine import courtesy
+from geofix.engine.batching import Batcher
 from geofix.engine.courtesy import LONGEST_S, Courtesy
 from geofix.engine.types import Lane
+from geofix.settings import Settings
 
 
 def _run(courtesy: Courtesy, *, persons: int) -> list[str]:
@@ -67,3 +74,44 @@ def test_a_person_who_fails_has_left() -> None:
                 await courtesy.step_aside(Lane.BATCH)
 
     asyncio.run(failing())
+
+
+def test_a_thread_pauses_while_persons_are_there_but_not_for_ever() -> None:
+    persons = Courtesy()
+    with persons.present(Lane.INTERACTIVE):
+        pause = persons.pause(Lane.BATCH)
+        began = time.monotonic()
+        pause()
+        assert time.monotonic() - began > 0.9 * LONGEST_S
+        for _ in range(1000):
+            pause()
+        assert time.monotonic() - began < 500 * LONGEST_S
+
+
+def test_a_thread_goes_on_when_the_last_person_has_left() -> None:
+    persons = Courtesy()
+    with persons.present(Lane.INTERACTIVE):
+        pause = persons.pause(Lane.BATCH)
+    began = time.monotonic()
+    pause()
+    assert time.monotonic() - began < LONGEST_S
+
+
+def test_a_persons_photo_is_decoded_while_those_of_a_job_pause(
+    tmp_path: Path, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courtesy, "LONGEST_S", 60.0)
+
+    async def both(batcher: Batcher) -> None:
+        with batcher.courtesy.present(Lane.INTERACTIVE):
+            job = batcher.put(jpeg, Lane.BATCH)
+            await batcher.put(jpeg, Lane.INTERACTIVE).embedding()
+            assert not job.decoded.done()
+        await job.embedding()
+
+    config = Settings(data_dir=tmp_path, decoders=1)
+    batcher = Batcher.open(config, warm=False)
+    try:
+        asyncio.run(asyncio.wait_for(both(batcher), 60.0))
+    finally:
+        batcher.close()

@@ -153,6 +153,16 @@ def test_a_large_webp_is_read_like_a_small_one() -> None:
         decode(data[: len(data) // 2], target=TARGET)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_decoding_can_pause_many_times(kind: str) -> None:
+    noise = np.random.default_rng(5).integers(0, 255, (1000, 1000, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), kind)
+    pauses: list[None] = []
+    paused = decode(data, target=100, pause=lambda: pauses.append(None))
+    assert len(pauses) > len(data) / 100_000
+    assert np.array_equal(paused.pixels, decode(data, target=100).pixels)
+
+
 def test_small_photos_are_not_enlarged() -> None:
     assert decode(encode(scene(40, 30), "PNG"), target=TARGET).pixels.shape == (30, 40, 3)
     assert decode(encode(scene(1, 1), "PNG"), target=TARGET).pixels.shape == (1, 1, 3)

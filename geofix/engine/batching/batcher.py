@@ -13,6 +13,7 @@ from functools import partial
 from geofix.engine import models
 from geofix.engine.batching.infer import Decoder, Inference, Job, Worker, measure
 from geofix.engine.batching.queue import DEFAULT_SIZE, Pace, Passing, PhotoQueue
+from geofix.engine.courtesy import Courtesy
 from geofix.engine.encoder import Encoder
 from geofix.engine.types import Lane
 from geofix.engine.watching import Watcher
@@ -34,7 +35,7 @@ class Limits:
     size: int = 0
     """Photos in a full run; 0 = measured when it warms up."""
     decoders: int = 0
-    """Threads that decode; 0 = one per core."""
+    """Threads that decode, for each lane; 0 = one per core."""
     max_wait_s: dict[Lane, float] = field(
         default_factory=lambda: {Lane.INTERACTIVE: 5.0, Lane.BATCH: 60.0}
     )
@@ -56,10 +57,12 @@ class Batcher:
         *,
         warm: bool = False,
         watch: Watcher | None = None,
+        courtesy: Courtesy | None = None,
     ) -> None:
         """``loads`` open the same model on each device, which are taken to be alike.
 
-        With ``warm`` the pace is measured first. Raises ModelUnavailable.
+        With ``warm`` the pace is measured first. Batchers of one process share a ``courtesy``.
+        Raises ModelUnavailable.
         """
         limits = limits or Limits()
         encoders = [load() for load in loads]
@@ -70,9 +73,14 @@ class Batcher:
                 encoder.warm_up()
         else:
             pace = Pace(limits.size or DEFAULT_SIZE)
+        self.courtesy = courtesy or Courtesy()
         self.queue = PhotoQueue(pace, len(encoders), limits.max_wait_s, watch or Watcher())
         decoders = limits.decoders or os.cpu_count() or 1
-        jobs: list[Job] = [Decoder(self.queue, self.encoder) for _ in range(decoders)]
+        jobs: list[Job] = [
+            Decoder(self.queue, self.encoder, lane, self.courtesy)
+            for lane in Lane
+            for _ in range(decoders)
+        ]
         jobs += [
             Inference(self.queue, encoder, load)
             for encoder, load in zip(encoders, loads, strict=True)
@@ -84,7 +92,14 @@ class Batcher:
         self._supervisor.start()
 
     @classmethod
-    def open(cls, config: Settings, *, warm: bool, watch: Watcher | None = None) -> Batcher:
+    def open(
+        cls,
+        config: Settings,
+        *,
+        warm: bool,
+        watch: Watcher | None = None,
+        courtesy: Courtesy | None = None,
+    ) -> Batcher:
         """The configured model on each of the configured devices. Raises ModelUnavailable."""
         card = models.find(config.model, config.data_dir)
 
@@ -96,14 +111,15 @@ class Batcher:
             config.decoders,
             {Lane.INTERACTIVE: config.max_wait_s, Lane.BATCH: config.batch_max_wait_s},
         )
-        return cls([partial(load, d) for d in config.devices], limits, warm=warm, watch=watch)
+        loads = [partial(load, device) for device in config.devices]
+        return cls(loads, limits, warm=warm, watch=watch, courtesy=courtesy)
 
     @property
     def ready(self) -> bool:
         """Whether photos can be decoded and encoded now."""
         return not self._closing.is_set() and all(
-            any(worker.healthy for worker in self._workers if isinstance(worker.job, kind))
-            for kind in (Decoder, Inference)
+            any(worker.healthy for worker in self._workers if worker.job.name == name)
+            for name in {worker.job.name for worker in self._workers}
         )
 
     def admit(self, lane: Lane) -> None:

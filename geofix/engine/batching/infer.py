@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from geofix.engine import image
 from geofix.engine.batching.queue import Pace, Passing, PhotoQueue
+from geofix.engine.courtesy import Courtesy
 from geofix.engine.encoder import Encoder, reference_picture
 from geofix.engine.session import LARGEST_BATCH
-from geofix.engine.types import Embedding, Float32Array
+from geofix.engine.types import Embedding, Float32Array, Lane
 from geofix.errors import GeofixError, InvalidPhoto, ModelUnavailable, UnencodablePhoto
 
 log = logging.getLogger(__name__)
@@ -67,24 +68,29 @@ def _run_s(encoder: Encoder, photo: Float32Array, size: int) -> float:
 
 
 class Decoder:
-    """Takes photos out of the line and decodes and resizes them, each alone."""
+    """Takes photos of one lane out of the line and decodes and resizes them, each alone.
 
-    name = "decoder"
+    One for each lane, as a photo of a batch job may pause, and its decoder with it.
+    """
 
-    def __init__(self, queue: PhotoQueue, encoder: Encoder) -> None:
+    def __init__(self, queue: PhotoQueue, encoder: Encoder, lane: Lane, courtesy: Courtesy) -> None:
+        self.name = f"{lane} decoder"
         self._queue = queue
         self._encoder = encoder
+        self._lane = lane
+        self._courtesy = courtesy
 
     def take(self) -> Sequence[Passing]:
         """Wait for the next photo; empty at the end."""
-        passing = self._queue.next_to_decode()
+        passing = self._queue.next_to_decode(self._lane)
         return [passing] if passing else []
 
     def work(self, taken: Sequence[Passing]) -> None:
         """Decode them."""
         for passing in taken:
+            pause = self._courtesy.pause(passing.lane)
             try:
-                photo = image.decode(passing.data, target=self._encoder.decode_target)
+                photo = image.decode(passing.data, target=self._encoder.decode_target, pause=pause)
                 passing.input = self._encoder.prepare(photo)
                 with suppress(InvalidStateError):
                     passing.decoded.set_result(photo)

@@ -157,15 +157,15 @@ class PhotoQueue:
             if lane is Lane.INTERACTIVE:
                 self._last_person = now
             self._line.put(passing, now)
-            self._to_decode.notify()
+            self._to_decode.notify_all()
         return passing
 
-    def next_to_decode(self) -> Passing | None:
-        """Wait for a photo to decode; None when the queue is closed."""
+    def next_to_decode(self, lane: Lane) -> Passing | None:
+        """Wait for a photo of a lane to decode; None when the queue is closed."""
         with self._lock:
             while not self._closed:
-                open_lanes = [lane for lane in Lane if self._ready.depth(lane) < self._ahead]
-                passing = self._line.take(time.monotonic(), open_lanes)
+                room = [lane] if self._ready.depth(lane) < self._ahead else []
+                passing = self._line.take(time.monotonic(), room)
                 if passing is None:
                     self._to_decode.wait()
                 elif not _dropped(passing):
