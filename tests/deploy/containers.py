@@ -57,14 +57,20 @@ def ours(variables: Mapping[str, str]) -> dict[str, Container]:
         command = described["command"]
         assert isinstance(command, list)
         found[name] = Container(
-            [*json.loads(instruction("ENTRYPOINT")), *command],
-            _image_environment() | {k: _filled(str(v), variables) for k, v in environment.items()},
+            [*image_entrypoint(), *command],
+            image_environment() | {k: _filled(str(v), variables) for k, v in environment.items()},
             _healthcheck(described.get("healthcheck")),
         )
     return found
 
 
-def _image_environment() -> dict[str, str]:
+def image_entrypoint() -> list[str]:
+    """What both images run."""
+    entrypoint: list[str] = json.loads(instruction("ENTRYPOINT"))
+    return entrypoint
+
+
+def image_environment() -> dict[str, str]:
     """ENV of the stage that both images build on."""
     text = DOCKERFILE.read_text("utf-8").replace("\\\n", " ")
     (base,) = re.findall(r"AS base\n(.+?)\nFROM", text, re.DOTALL)
