@@ -35,7 +35,7 @@ from indexer.evaluation.datasets import read_truth
 from indexer.evaluation.metrics import bootstrap, cell_gain_bits
 
 PHOTOS = Path(os.environ.get("GEOFIX_TEST_PHOTOS", Path(__file__).parents[4] / "shared" / "data"))
-DATA = resources.files("geofix.engine.generators").joinpath("data")
+DATA = resources.files("geofix.engine.generators.attributes").joinpath("data")
 
 PARIS, TOKYO = (48.85, 2.35), (35.68, 139.7)
 SAHARA, GOBI = (23.0, 10.0), (43.0, 104.0)
