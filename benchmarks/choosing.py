@@ -19,7 +19,7 @@ from benchmarks.simulation.language_model import Habits
 from benchmarks.simulation.photos import Fading, Photos
 from benchmarks.simulation.trial import Trial
 from benchmarks.simulation.world import CapsuleEncoder, World, build
-from geofix.engine import scorer
+from geofix.engine.choosing import scorer
 from geofix.engine.types import Calibration, Float32Array, Float64Array, Int64Array
 from geofix.geo.coordinates import haversine_km
 from indexer.evaluation import calibrate, likelihood

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.simulation.photos import Photos
 from benchmarks.simulation.world import World
-from geofix.engine import published
+from geofix.engine.choosing import published
 from geofix.engine.types import Float64Array
 from indexer.evaluation.searched_area import fine_cells, land
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.simulation.trial import Trial
 from benchmarks.simulation.world import CapsuleEncoder, unit
-from geofix.engine import pooling, verify
-from geofix.engine.scorer import Scorer
+from geofix.engine.choosing import pooling, verify
+from geofix.engine.choosing.scorer import Scorer
 from geofix.engine.types import Candidate, Channel, Filter, Float32Array, Float64Array
 from geofix.geo.places import country_codes
 

@@ -11,11 +11,12 @@ from benchmarks.simulation import language_model, photos, searching
 from benchmarks.simulation.language_model import Habits
 from benchmarks.simulation.photos import Fading, Photos
 from benchmarks.simulation.world import CapsuleEncoder, World, unit
-from geofix.engine import background, evidence, location_map, posterior, published, verify
-from geofix.engine.evidence import BoolArray, Evidence
+from geofix.engine.choosing import background, evidence, posterior, published, verify
+from geofix.engine.choosing.evidence import BoolArray, Evidence
+from geofix.engine.choosing.scorer import Scorer
 from geofix.engine.generators.lmm.reading import Guess, read
-from geofix.engine.location_map import LocationMap
-from geofix.engine.scorer import Scorer
+from geofix.engine.location import location_map
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import LEVELS_KM, Filter, Float32Array, Float64Array, Int64Array
 from geofix.geo.coordinates import haversine_km
 from geofix.geo.priors import earth

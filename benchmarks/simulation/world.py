@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from geofix.engine.location_map import LocationMap
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.models import COORDINATES_MODEL, LOCATION_MODEL, MICRODEGREES, built_in
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
 

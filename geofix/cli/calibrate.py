@@ -17,7 +17,7 @@ from geofix.errors import DataDirectoryBusy, InvalidOption
 from geofix.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from geofix.engine.calibrations import Fitted
+    from geofix.engine.choosing.calibrations import Fitted
     from indexer.evaluation.datasets import Skipped, Truth
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -128,8 +128,8 @@ def _set_name(name: str) -> str:
 
 
 async def _calibrate(chosen: Settings, wish: _Wish) -> tuple[Fitted, tuple[Skipped, ...]]:
-    from geofix.engine import calibrations
-    from geofix.engine.calibrations import Fitted
+    from geofix.engine.choosing import calibrations
+    from geofix.engine.choosing.calibrations import Fitted
     from geofix.engine.locate import Locator
     from geofix.engine.types import Calibration, LocateOptions
     from indexer.evaluation.examples import examine
@@ -167,7 +167,7 @@ async def _calibrate(chosen: Settings, wish: _Wish) -> tuple[Fitted, tuple[Skipp
 
 
 def _reset(chosen: Settings, galleries: tuple[str, ...]) -> None:
-    from geofix.engine import calibrations
+    from geofix.engine.choosing import calibrations
     from geofix.engine.gallery.directory import DataDirectory
 
     what = f"encoder {chosen.model} with {_galleries(galleries)}"

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from geofix.cli.remote_ingest import RemoteIngest
 from geofix.engine import models
-from geofix.engine.bridges import Bridges
 from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
@@ -20,7 +19,8 @@ from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.records import point_id
 from geofix.engine.gallery.revector import dimension_of, encoder_card
 from geofix.engine.gallery.review import Finding
-from geofix.engine.location_map import LocationMap
+from geofix.engine.location.bridges import Bridges
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import Point
 from geofix.errors import Conflict
 from geofix.remote.client import RefusedError, Service, address, connect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from geofix.engine.conclude import Findings, conclude, weighed
+from geofix.engine.choosing.conclude import Findings, conclude, weighed
 from geofix.engine.stages import Stopwatch
 from geofix.engine.types import LocateOptions, Prediction
 

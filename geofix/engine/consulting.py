@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from geofix.engine import retrieval, searching
-from geofix.engine.conclude import Findings
+from geofix.engine.choosing.conclude import Findings
 from geofix.engine.concluding import concluded
 from geofix.engine.eyes import View
 from geofix.engine.generators import router

@@ -16,7 +16,7 @@ from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.revector import encoder_card
-from geofix.engine.location_space import LocationSpace
+from geofix.engine.location.space import LocationSpace
 from geofix.engine.models import Kind
 from geofix.engine.session import Session
 from geofix.engine.types import GalleryInfo

@@ -7,9 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from geofix.engine import background, image
+from geofix.engine import image
 from geofix.engine.batching import Batcher, Passing
-from geofix.engine.conclude import Findings
+from geofix.engine.choosing import background
+from geofix.engine.choosing.conclude import Findings
 from geofix.engine.concluding import concluded
 from geofix.engine.consulting import consult
 from geofix.engine.encoder import Encoder, LocationEncoder
@@ -23,7 +24,7 @@ from geofix.engine.generators.lmm import LmmGenerator
 from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.port import Generator
 from geofix.engine.kept import NEED_PHOTO, Kept, Sight
-from geofix.engine.location_space import LocationSpace
+from geofix.engine.location.space import LocationSpace
 from geofix.engine.privacy import PrivacyPolicy
 from geofix.engine.searching import cannot_compare, opened, search
 from geofix.engine.stages import Observer, Stopwatch, propose_all

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from geofix.engine import retrieval
-from geofix.engine.conclude import Findings
+from geofix.engine.choosing.conclude import Findings
 from geofix.engine.eyes import View
 from geofix.engine.retrieval import Opened
 from geofix.engine.stages import Stopwatch

@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine.evidence import BoolArray
-from geofix.engine.scorer import Figures, Scorer, Steps
+from geofix.engine.choosing.evidence import BoolArray
+from geofix.engine.choosing.scorer import Figures, Scorer, Steps
 from geofix.engine.types import LEVELS_KM, Calibration, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from indexer.evaluation.likelihood import Labelled, MapWeights, Ridge, fit_weights

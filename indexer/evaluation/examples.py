@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geofix.engine import background, bridge, bridges, location_map, pooling, posterior, verify
-from geofix.engine.bridge import Bridge
-from geofix.engine.conclude import Findings, weighed
-from geofix.engine.evidence import CONTEXT, FEATURES, Evidence
+from geofix.engine.choosing import background, pooling, posterior, verify
+from geofix.engine.choosing.conclude import Findings, weighed
+from geofix.engine.choosing.evidence import CONTEXT, FEATURES, Evidence
+from geofix.engine.choosing.scorer import Scorer
 from geofix.engine.locate import Locator
-from geofix.engine.scorer import Scorer
+from geofix.engine.location import bridge, bridges, location_map
+from geofix.engine.location.bridge import Bridge
 from geofix.engine.stages import Stopwatch
 from geofix.engine.types import (
     LEVELS_KM,

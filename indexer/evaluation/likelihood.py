@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine import kernels
-from geofix.engine.evidence import CONTEXT, FEATURES, BoolArray, Evidence
-from geofix.engine.scorer import Scorer, uncalibrated
+from geofix.engine.choosing import kernels
+from geofix.engine.choosing.evidence import CONTEXT, FEATURES, BoolArray, Evidence
+from geofix.engine.choosing.scorer import Scorer, uncalibrated
 from geofix.engine.types import Calibration, Float32Array, Float64Array, Int64Array
 from geofix.geo.priors import photo_prior
 

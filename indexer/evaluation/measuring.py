@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from geofix.engine.conclude import Findings, conclude, weighed
+from geofix.engine.choosing.conclude import Findings, conclude, weighed
 from geofix.engine.locate import Locator
 from geofix.engine.stages import Stopwatch
 from geofix.engine.types import Channel, Float64Array, LocateOptions, Prediction

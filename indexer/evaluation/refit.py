@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from geofix.engine.scorer import Figures, Scorer, uncalibrated
+from geofix.engine.choosing.scorer import Figures, Scorer, uncalibrated
 from geofix.engine.types import Calibration, Int64Array
 from indexer.evaluation.calibrate import (
     FOLDS,

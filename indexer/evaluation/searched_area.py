@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine import kernels, location_map
-from geofix.engine.posterior import Kernels, Posterior
+from geofix.engine.choosing import kernels
+from geofix.engine.choosing.posterior import Kernels, Posterior
+from geofix.engine.location import location_map
 from geofix.engine.types import Float64Array, Int64Array
 from geofix.geo import cells
 from geofix.geo.coordinates import from_unit, to_unit

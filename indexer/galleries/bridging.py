@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from geofix.engine import bridge, models
-from geofix.engine.bridge import FEWEST_POINTS
-from geofix.engine.bridges import fit, sample
+from geofix.engine import models
 from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.recorded import RecordedGallery
-from geofix.engine.location_map import LocationMap
+from geofix.engine.location import bridge
+from geofix.engine.location.bridge import FEWEST_POINTS
+from geofix.engine.location.bridges import fit, sample
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.models import Kind
 from geofix.errors import InvalidOption
 from geofix.settings import Settings

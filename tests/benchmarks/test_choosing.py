@@ -12,8 +12,8 @@ from benchmarks.simulation import language_model, report, trial
 from benchmarks.simulation.language_model import Habits
 from benchmarks.simulation.photos import Fading, simulate
 from benchmarks.simulation.world import CapsuleEncoder, World, build, unit
+from geofix.engine.choosing.scorer import shipped
 from geofix.engine.encoder import LocationEncoder
-from geofix.engine.scorer import shipped
 from geofix.geo.coordinates import haversine_km
 
 QUERIES = 140

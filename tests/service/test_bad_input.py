@@ -101,7 +101,7 @@ _BAD = {
     "wrong-type": Bad(
         415, "unsupported-content-type", lambda jpeg: jpeg, {"Content-Type": "text/plain"}
     ),
-    "base64": Bad(400, "invalid-request", _json('{"photo": "@@not base64@@"}'), _JSON),
+    "base64": Bad(400, "invalid-request", _json('{"photo": "not base64"}'), _JSON),
     "base64-padding": Bad(400, "invalid-request", _json('{"photo": "abcde"}'), _JSON),
     "data-url": Bad(
         400, "invalid-request", _json('{"photo": "data:image/jpeg;base64,PHOTO"}'), _JSON

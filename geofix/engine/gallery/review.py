@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from geofix.engine.evidence import BoolArray
+from geofix.engine.choosing.evidence import BoolArray
 from geofix.engine.types import Float64Array, Int64Array, Point
 from geofix.geo import cells
 from geofix.geo.coordinates import haversine_km

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from geofix.engine import pooling, verify
+from geofix.engine.choosing import pooling, verify
 from geofix.engine.generators.text import TextGenerator
 from geofix.engine.types import Channel, Embedding, Filter, Photo, Proposal, Query, UInt8Array
 from geofix.geo.priors import cell_countries

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from geofix.engine.evidence import CONTEXT, FEATURES, Evidence
-from geofix.engine.scorer import Scorer
+from geofix.engine.choosing.evidence import CONTEXT, FEATURES, Evidence
+from geofix.engine.choosing.scorer import Scorer
 from geofix.engine.types import LEVELS_KM, Calibration, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from geofix.geo.priors import earth, photo_prior

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geofix.engine.conclude import Findings, weighed
+from geofix.engine.choosing.conclude import Findings, weighed
+from geofix.engine.choosing.scorer import Scorer, shipped
+from geofix.engine.choosing.verify import Look
 from geofix.engine.encoder import LocationEncoder
-from geofix.engine.location_map import LocationMap
-from geofix.engine.scorer import Scorer, shipped
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import (
     Calibration,
     Candidate,
@@ -22,7 +23,6 @@ from geofix.engine.types import (
     Proposal,
     Query,
 )
-from geofix.engine.verify import Look
 from geofix.geo.coordinates import Coordinate
 from geofix.geo.priors import earth, photo_prior
 from indexer.evaluation import examples, refit

@@ -12,6 +12,7 @@ from itertools import zip_longest
 
 from cachetools import TTLCache
 
+from geofix.engine.choosing.published import g3_read
 from geofix.engine.generators.lmm import picture
 from geofix.engine.generators.lmm.atlas import Atlas
 from geofix.engine.generators.lmm.breaker import Breaker, State
@@ -28,7 +29,6 @@ from geofix.engine.generators.lmm.questions import (
 from geofix.engine.generators.lmm.reading import Guess, Rejection, read
 from geofix.engine.generators.lmm.spending import Accounts, Amount, Means, Prices, Purse
 from geofix.engine.generators.lmm.votes import candidates
-from geofix.engine.published import g3_read
 from geofix.engine.types import Channel, Degradation, LmmCall, Proposal, Query
 from geofix.engine.watching import Watcher
 from geofix.errors import InvalidOption

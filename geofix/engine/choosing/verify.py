@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geofix.engine import evidence, location_map
-from geofix.engine.location_map import Encode, LocationMap
-from geofix.engine.scorer import Scorer, shipped
+from geofix.engine.choosing import evidence
+from geofix.engine.choosing.scorer import Scorer, shipped
+from geofix.engine.location import location_map
+from geofix.engine.location.location_map import Encode, LocationMap
 from geofix.engine.types import (
     Candidate,
     Channel,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geofix.engine import background, posterior, region, verify
+from geofix.engine import region
+from geofix.engine.choosing import background, posterior, verify
 from geofix.engine.types import Candidate, Filter, Float64Array, Proposal, Query
 from geofix.geo.places import country_codes
 from geofix.geo.priors import earth

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geofix.engine import evidence, published, verify
+from geofix.engine.choosing import evidence, published, verify
 from geofix.engine.encoder import LocationEncoder
-from geofix.engine.location_map import (
+from geofix.engine.location.location_map import (
     LocationMap,
     expected_by_token,
     expected_places,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geofix.engine.expectation import Expectation
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.records import point_id
-from geofix.engine.location_map import expected_places
+from geofix.engine.location.expectation import Expectation
+from geofix.engine.location.location_map import expected_places
 from geofix.engine.types import Float64Array, Point
 from geofix.geo.priors import earth
 

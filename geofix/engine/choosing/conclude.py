@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from geofix.engine import answer, choosing, pooling, verify
-from geofix.engine.posterior import Posterior
-from geofix.engine.scorer import SURE_ENOUGH, Figures
+from geofix.engine.choosing import answer, pooling, rules, verify
+from geofix.engine.choosing.posterior import Posterior
+from geofix.engine.choosing.scorer import SURE_ENOUGH, Figures
 from geofix.engine.types import (
     LEVELS_KM,
     Abstention,
@@ -77,7 +77,7 @@ def conclude(
     figures = found.calibrated or verify.scorer_for(pool.candidates, found.look)
     scorer = None if by_rule else figures
     chosen = (
-        choosing.choose(options.rule, found.query, found.proposals, found.look, found.nearest)
+        rules.choose(options.rule, found.query, found.proposals, found.look, found.nearest)
         if by_rule
         else fused.answer()
     )

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geofix.engine import bridge
-from geofix.engine.bridges import Bridges
+from geofix.engine.choosing.verify import Look
 from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import point_id
-from geofix.engine.location_map import LocationMap, log_density
+from geofix.engine.location import bridge
+from geofix.engine.location.bridges import Bridges
+from geofix.engine.location.location_map import LocationMap, log_density
 from geofix.engine.types import Float32Array, Float64Array, Point
-from geofix.engine.verify import Look
 from geofix.geo.coordinates import haversine_km
 from geofix.geo.priors import earth, photo_prior
 from geofix.settings import Settings

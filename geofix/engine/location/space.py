@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
-from geofix.engine import bridge, models, verify
-from geofix.engine.bridge import Bridge
-from geofix.engine.bridges import Bridges
-from geofix.engine.calibrations import Calibrations
+from geofix.engine import models
+from geofix.engine.choosing import verify
+from geofix.engine.choosing.calibrations import Calibrations
+from geofix.engine.choosing.scorer import Figures, Scorer
 from geofix.engine.encoder import LocationEncoder
-from geofix.engine.expectation import Expectation
 from geofix.engine.gallery.galleries import Galleries
-from geofix.engine.location_map import LocationMap
+from geofix.engine.location import bridge
+from geofix.engine.location.bridge import Bridge
+from geofix.engine.location.bridges import Bridges
+from geofix.engine.location.expectation import Expectation
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.models import ModelCard
 from geofix.engine.retrieval import Searched
-from geofix.engine.scorer import Figures, Scorer
 from geofix.engine.types import Embedding, Float32Array, Float64Array, GalleryInfo
 from geofix.settings import Settings
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geofix.engine.evidence import CONTEXT, FEATURES, Evidence
-from geofix.engine.scorer import Scorer, Steps, load, save, shipped
+from geofix.engine.choosing.evidence import CONTEXT, FEATURES, Evidence
+from geofix.engine.choosing.scorer import Scorer, Steps, load, save, shipped
 from geofix.engine.types import LEVELS_KM
 
 probability = st.floats(0.0, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geofix.engine import region
-from geofix.engine.background import background
+from geofix.engine.choosing.background import background
 from geofix.engine.types import Filter
 from geofix.errors import InvalidCoordinate, InvalidOption
 from geofix.geo.coordinates import haversine_km

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine.location_map import Encode
+from geofix.engine.location.location_map import Encode
 from geofix.engine.types import Float32Array, Float64Array
 
 _G3_NUMBER = re.compile(r"[-+]?\d+\.\d+")

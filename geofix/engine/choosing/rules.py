@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from geofix.engine import published, region
+from geofix.engine import region
+from geofix.engine.choosing import published
+from geofix.engine.choosing.verify import Look
 from geofix.engine.types import Filter, Float64Array, Neighbour, Proposal, Query, Rule
-from geofix.engine.verify import Look
 from geofix.geo.places import country_codes
 
 

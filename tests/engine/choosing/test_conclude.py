@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geofix.engine.conclude import Findings, conclude
+from geofix.engine.choosing.conclude import Findings, conclude
 from geofix.engine.stages import Stopwatch, propose_all
 from geofix.engine.types import (
     Candidate,

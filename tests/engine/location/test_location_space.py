@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geofix.engine import bridge, calibrations
-from geofix.engine.bridge import Bridge
-from geofix.engine.calibrations import Calibrations, Fitted
-from geofix.engine.conclude import Findings
+from geofix.engine.choosing import calibrations
+from geofix.engine.choosing.calibrations import Calibrations, Fitted
+from geofix.engine.choosing.conclude import Findings
+from geofix.engine.choosing.scorer import uncalibrated
 from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.records import point_id
 from geofix.engine.locate import Locator
-from geofix.engine.scorer import uncalibrated
+from geofix.engine.location import bridge
+from geofix.engine.location.bridge import Bridge
 from geofix.engine.stages import Stopwatch
 from geofix.engine.types import Calibration, Filter, GalleryInfo, LocateOptions, Point, Rule
 from geofix.errors import InvalidOption, ModelUnavailable

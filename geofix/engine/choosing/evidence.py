@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine import kernels
+from geofix.engine.choosing import kernels
 from geofix.engine.types import Float32Array, Float64Array
 from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from geofix.engine.gallery.conditions import CELL_LEVELS
-from geofix.engine.location_map import expected_by_token
+from geofix.engine.location.location_map import expected_by_token
 from geofix.engine.retrieval import Searched
 from geofix.engine.types import Float64Array, GalleryInfo
 from geofix.errors import Unavailable

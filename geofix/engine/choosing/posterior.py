@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geofix.engine import kernels
+from geofix.engine.choosing import kernels
 from geofix.engine.types import GEOSCORE_KM, Float64Array, Int64Array
 from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
 

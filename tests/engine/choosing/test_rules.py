@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geofix.engine.conclude import Findings, conclude
+from geofix.engine.choosing.conclude import Findings, conclude
+from geofix.engine.choosing.verify import Look
 from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer
 from geofix.engine.gallery.records import point_id
 from geofix.engine.locate import Locator
-from geofix.engine.location_map import LocationMap
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import (
     Channel,
     Embedding,
@@ -35,7 +36,6 @@ from geofix.engine.types import (
     Query,
     Rule,
 )
-from geofix.engine.verify import Look
 from geofix.errors import InvalidOption
 from geofix.geo.coordinates import haversine_km
 from geofix.settings import Settings

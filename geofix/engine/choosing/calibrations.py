@@ -19,11 +19,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, Field
 
-from geofix.engine import bridge
-from geofix.engine.bridge import Bridge
-from geofix.engine.evidence import CONTEXT, FEATURES
+from geofix.engine.choosing.evidence import CONTEXT, FEATURES
+from geofix.engine.choosing.scorer import Figures, Scorer
 from geofix.engine.gallery.durable import replacing
-from geofix.engine.scorer import Figures, Scorer
+from geofix.engine.location import bridge
+from geofix.engine.location.bridge import Bridge
 from geofix.engine.types import LEVELS_KM, GalleryInfo
 from geofix.errors import ModelUnavailable
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from geofix.engine.evidence import BoolArray, Evidence
+from geofix.engine.choosing.evidence import BoolArray, Evidence
 from geofix.engine.types import LEVELS_KM, Calibration, Float64Array
 
 SURE_ENOUGH = 0.4
 """Uncalibrated, an answer is given when the truth lies within 200 km at least this probably."""
-SHIPPED = Path(__file__).parent / "weights" / "scorer.json"
+SHIPPED = Path(__file__).parents[1] / "weights" / "scorer.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geofix.engine import kernels
+from geofix.engine.choosing import kernels
 from geofix.geo.coordinates import EARTH_RADIUS_KM, haversine_km, to_unit
 
 HALF_TURN_KM = np.pi * EARTH_RADIUS_KM

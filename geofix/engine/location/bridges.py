@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from geofix.engine import bridge
-from geofix.engine.bridge import FEWEST_POINTS, GROWTH, Bridge, Check
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.port import Gallery
-from geofix.engine.location_map import LocationMap
+from geofix.engine.location import bridge
+from geofix.engine.location.bridge import FEWEST_POINTS, GROWTH, Bridge, Check
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import Float32Array, Float64Array, GalleryInfo, Point
 from geofix.errors import GeofixError, InvalidOption, ModelUnavailable
 

@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine import kernels, region
-from geofix.engine.posterior import Background
+from geofix.engine import region
+from geofix.engine.choosing import kernels
+from geofix.engine.choosing.posterior import Background
 from geofix.engine.types import GEOSCORE_KM, Filter, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from geofix.geo import cells

@@ -1,7 +1,7 @@
 """Nine faults of G3: for each, a case that G3's rule gets wrong and Geofix gets right.
 
-G3's side is ``geofix.engine.published``, its procedure as published; ours is what the engine runs.
-Location vectors are those of the built-in encoder.
+G3's side is ``geofix.engine.choosing.published``, its procedure as published; ours is what the
+engine runs. Location vectors are those of the built-in encoder.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geofix.engine import published, verify
-from geofix.engine.background import background
+from geofix.engine.choosing import published, verify
+from geofix.engine.choosing.background import background
+from geofix.engine.choosing.posterior import mixture
 from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.records import point_id
@@ -23,8 +24,7 @@ from geofix.engine.generators import router
 from geofix.engine.generators.lmm.prompts import shortest
 from geofix.engine.generators.lmm.reading import Guess, Rejection, read
 from geofix.engine.generators.lmm.votes import candidates as voted
-from geofix.engine.location_map import LocationMap
-from geofix.engine.posterior import mixture
+from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import (
     Candidate,
     Channel,

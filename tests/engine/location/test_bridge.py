@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geofix.engine import bridge
+from geofix.engine.location import bridge
 from geofix.engine.types import Float32Array
 from geofix.errors import InvalidOption, ModelUnavailable
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geofix.engine.gallery.durable import replacing
-from geofix.engine.location_map import LocationMap, nearest_cells
-from geofix.engine.ridge import Sums, groups, solve, total
+from geofix.engine.location.location_map import LocationMap, nearest_cells
+from geofix.engine.location.ridge import Sums, groups, solve, total
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
 from geofix.errors import InvalidOption, ModelUnavailable
 from geofix.geo import cells

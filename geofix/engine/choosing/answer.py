@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine import kernels
-from geofix.engine.posterior import Posterior
+from geofix.engine.choosing import kernels
+from geofix.engine.choosing.posterior import Posterior
 from geofix.engine.types import (
     Abstention,
     Candidate,

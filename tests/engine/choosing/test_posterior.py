@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from geofix.engine.posterior import Background, Posterior, mixture
+from geofix.engine.choosing.posterior import Background, Posterior, mixture
 from geofix.engine.types import Float64Array
 from geofix.geo.coordinates import haversine_km, to_unit
 

@@ -14,8 +14,8 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from geofix.engine import kernels
-from geofix.engine.evidence import STEP
+from geofix.engine.choosing import kernels
+from geofix.engine.choosing.evidence import STEP
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
 from geofix.geo import cells
 from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
