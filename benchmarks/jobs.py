@@ -2,8 +2,8 @@
 
 Three runs on ``geofix serve --all``, each in a data directory of its own:
 
-pace     a job beside the engine's own batch throughput (the same photos from memory, turn about
-         with the job), and the latency of single requests while nothing and while a job runs
+pace     a job beside the engine's own batch throughput (the same photos from memory, before and
+         after the job), and the latency of single requests while nothing and while a job runs
 poison   a tenth of the photos cannot be read, in twenty ways: the others keep their pace
 chaos    with ``--chaos``: parts are killed at moments drawn by ``--seed``
 """
@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from benchmarks.chaos import trial
 from benchmarks.chaos.jobs import Photo
@@ -26,25 +28,45 @@ _MEGAPIXELS_12 = (4000, 3000)
 _QUICK = (1600, 1200)
 
 
-def photos(count: int, size: tuple[int, int]) -> list[Photo]:
-    """So many JPEGs, none like another byte for byte; a dozen different pictures."""
-    pictures = [photo(size, seed) for seed in range(min(count, 12))]
-    return [
-        (f"{number:05}.jpg", pictures[number % len(pictures)] + b"%d" % number)
-        for number in range(count)
-    ]
+@dataclass(frozen=True, slots=True)
+class Photos(Sequence[Photo]):
+    """JPEGs, none like another byte for byte, made as they are asked for.
+
+    A dozen different pictures: two thousand of 12 MP would be gigabytes of memory.
+    """
+
+    numbers: range
+    pictures: Sequence[bytes]
+
+    @classmethod
+    def make(cls, count: int, size: tuple[int, int]) -> Photos:
+        """So many of this width and height in pixels."""
+        return cls(range(count), [photo(size, seed) for seed in range(min(count, 12))])
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> Photo: ...
+    @overload
+    def __getitem__(self, at: slice) -> Photos: ...
+    def __getitem__(self, at: int | slice) -> Photo | Photos:
+        if isinstance(at, slice):
+            return Photos(self.numbers[at], self.pictures)
+        number = self.numbers[at]
+        return f"{number:05}.jpg", self.pictures[number % len(self.pictures)] + b"%d" % number
 
 
 def _runs(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, object]]]:
-    size = _QUICK if given.quick else _MEGAPIXELS_12
+    size, count = _QUICK if given.quick else _MEGAPIXELS_12, given.photos
     if given.chaos:
-        report = trial.run(photos(given.photos or (96 if given.quick else 500), size), given.seed)
+        report = trial.run(Photos.make(count or (96 if given.quick else 500), size), given.seed)
         yield "chaos", report.document()
         return
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder)) as site:
-        count = given.photos or (160 if given.quick else 2000)
-        yield "pace", pace.run(site, photos(count, size)).document()
-        yield "poison", poison.run(site, photos(count // 2, size)).document()
+        photos = Photos.make(count or (160 if given.quick else 2000), size)
+        yield "pace", pace.run(site, photos).document()
+        yield "poison", poison.run(site, photos[: len(photos) // 2]).document()
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.chaos.jobs import Jobs, Photo
@@ -37,14 +37,25 @@ class Report:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class _Mixed:
+    """Photos, with poison of each kind in turn in the place of every tenth."""
+
+    photos: Sequence[Photo]
+    poison: Sequence[bytes]
+
+    def __iter__(self) -> Iterator[Photo]:
+        for number, photo in enumerate(self.photos):
+            if number % _EVERY:
+                yield photo
+            else:
+                yield f"poison-{number:05}", self.poison[number // _EVERY % len(self.poison)]
+
+
 def run(site: Site, photos: Sequence[Photo]) -> Report:
     """Photos alone, photos with poison, photos alone."""
-    clean = [photo for number, photo in enumerate(photos) if number % _EVERY]
-    made = [make() for make in KINDS.values()]
-    mixed = [
-        photo if number % _EVERY else (f"poison-{number:05}", made[number // _EVERY % len(made)])
-        for number, photo in enumerate(photos)
-    ]
+    mixed = _Mixed(photos, [make() for make in KINDS.values()])
+    clean = photos[: sum(1 for number in range(len(photos)) if number % _EVERY)]
     parts = ("worker", "control", "service")
     before = sum(site.starts(part) for part in parts)
     with Jobs(site.address) as jobs:
@@ -56,8 +67,8 @@ def run(site: Site, photos: Sequence[Photo]) -> Report:
     statuses = [int(p["status"]) for p in problems if isinstance(p, dict)]
     clean_s, poisoned_s = (first + last) / 2.0, seconds(end)
     return Report(
-        photos=len(mixed),
-        poison=len(mixed) - len(clean),
+        photos=len(photos),
+        poison=len(photos) - len(clean),
         answers=end.request_counts.completed,
         errors=dict(kinds),
         untyped=sum(1 for status in statuses if status >= 500),
