@@ -26,6 +26,7 @@ from geofix.engine.gallery import backups, canaries, erasing, snapshots, version
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.records import point_id
+from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from geofix.engine.types import Filter, Point
 from geofix.errors import Conflict, InvalidSource, NotFound
 from geofix.settings import Settings
@@ -168,7 +169,9 @@ def test_what_a_snapshot_holds_comes_back_after_everything_is_wiped(tmp_path: Pa
     assert asyncio.run(after()) == expected
 
 
-@pytest.mark.parametrize("damage", ["cut", "no tar", "a path that leads out", "flipped"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "no tar", "a path that leads out", "something added", "flipped"]
+)
 def test_what_is_no_snapshot_is_refused_and_leaves_nothing(tmp_path: Path, damage: str) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     file = tmp_path / "backup.tar"
@@ -180,16 +183,21 @@ def test_what_is_no_snapshot_is_refused_and_leaves_nothing(tmp_path: Path, damag
         await backups.snapshot(galleries, "g", file)
         await galleries.delete("g")
         data = bytearray(file.read_bytes())
+        evil = "thumbnails/../../../../evil.jpg"
         if damage == "cut":
             data = data[: len(data) // 2]
         elif damage == "no tar":
             data = bytearray(b"not a tar at all")
         elif damage == "flipped":
             data[len(data) // 2] ^= 0xFF
-        else:
+        elif damage == "something added":
             with tarfile.open(file, "a") as tar:
-                member = tarfile.TarInfo("thumbnails/../../../../evil.jpg")
-                tar.addfile(member, io.BytesIO(b""))
+                tar.addfile(tarfile.TarInfo(evil), io.BytesIO(b""))
+            data = bytearray(file.read_bytes())
+        else:
+            with SealedReader(file) as good, SealedWriter(file) as bad:
+                for name in (evil, *good.names):
+                    bad.add(name, b"" if name == evil else good.read(name))
             data = bytearray(file.read_bytes())
         file.write_bytes(data)
         if damage == "a path that leads out":
