@@ -64,18 +64,23 @@ def snapshot_command(file: Path, gallery: str | None) -> None:
         await backups.snapshot(galleries, name, file)
 
     async def there(service: Service) -> None:
-        path = f"/v1/galleries/{name}/snapshots"
-        taken = (await service.ask("POST", path)).json()["name"]
-        written = file.with_name(f"{file.name}.writing")
-        async with service.stream("GET", f"{path}/{taken}") as response:
-            with written.open("wb") as out:
-                async for part in response.aiter_bytes():
-                    out.write(part)
-        written.replace(file)
-        await service.ask("DELETE", f"{path}/{taken}")
+        await fetch_snapshot(service, name, file)
 
     asyncio.run(by_owner(config, "geofix index snapshot", here, there))
     OUT.print(f"Gallery {name} is in {file} ({file.stat().st_size} bytes).", soft_wrap=True)
+
+
+async def fetch_snapshot(service: Service, name: str, to: Path) -> None:
+    """Have the service take a snapshot, fetch it to the file ``to``, and remove it there."""
+    path = f"/v1/galleries/{name}/snapshots"
+    taken = (await service.ask("POST", path)).json()["name"]
+    written = to.with_name(f"{to.name}.writing")
+    async with service.stream("GET", f"{path}/{taken}") as response:
+        with written.open("wb") as out:
+            async for part in response.aiter_bytes():
+                out.write(part)
+    written.replace(to)
+    await service.ask("DELETE", f"{path}/{taken}")
 
 
 @click.command("restore")

@@ -15,6 +15,7 @@ _COMMANDS = {
     "worker": ("geofix.cli.worker", "Run a worker of batch jobs."),
     "index": ("geofix.cli.index", "Build and change galleries of geotagged photos."),
     "replicate": ("geofix.cli.replicate", "Copy what a service answers from into this directory."),
+    "backup": ("geofix.cli.backup", "Write a data directory to one file, and back."),
     "models": ("geofix.cli.models", "List, export, pull, align and verify models."),
     "keys": ("geofix.cli.keys", "Make and revoke the keys of the service."),
     "audit": ("geofix.cli.audit", "Export the audit of who asked what."),
