@@ -16,11 +16,12 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
+from geofix.engine.gallery.directory import SCHEMA_FILE, require_schema
 from geofix.engine.gallery.durable import sync_directory
 from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from geofix.errors import Conflict, InvalidSource
 
-KEPT = ("schema.json", "keys.json", "worker.key", "feedback.jsonl", "audit", "calibrations")
+KEPT = (SCHEMA_FILE, "keys.json", "worker.key", "feedback.jsonl", "audit", "calibrations")
 """What is taken as it lies, beside models and jobs."""
 LEFT_OUT = ("snapshots", "valkey", "run", "spool", "align")
 """What can be made again, or is a copy itself."""
@@ -28,7 +29,7 @@ LEFT_OUT = ("snapshots", "valkey", "run", "spool", "align")
 _MODELS, _OBJECTS = "models", "objects"
 _GALLERIES, _FILES = "galleries/", "files/"
 _UNFINISHED = re.compile(r".*(\.lock|\.writing|#\d+)")
-_OWNER = {"owner.json", "owner.lock"}
+_ALWAYS = {"owner.json", "owner.lock", SCHEMA_FILE}
 _MARKS, _MANIFEST = "marks", "manifest.json"
 _RESULTS = ("kept", "tries", "results")
 
@@ -47,7 +48,7 @@ def copy_files(writer: SealedWriter, data_dir: Path) -> int:
 
 def require_empty(data_dir: Path) -> None:
     """Raise Conflict where a data directory holds anything already."""
-    held = sorted(path.name for path in data_dir.iterdir() if path.name not in _OWNER)
+    held = sorted(path.name for path in data_dir.iterdir() if path.name not in _ALWAYS)
     if held:
         raise Conflict(
             f"The data directory holds {', '.join(held)[:200]} already. Restore into an empty one."
@@ -55,7 +56,9 @@ def require_empty(data_dir: Path) -> None:
 
 
 def put_files(held: Backup, data_dir: Path) -> None:
-    """Write everything but the galleries where it lay."""
+    """Write everything but the galleries where it lay. Raises Conflict for a newer Geofix's."""
+    if SCHEMA_FILE in held.files:
+        require_schema(held.read_file(SCHEMA_FILE))
     for name in held.files:
         to = data_dir / name
         held.extract_file(name, to)
@@ -76,6 +79,10 @@ class Backup:
         if not all(map(_inside, self.files)) or len(self.files + self.galleries) != len(names):
             self._sealed.__exit__(None, None, None)
             raise InvalidSource("This is no backup: it holds what none has.")
+
+    def read_file(self, name: str) -> bytes:
+        """One of ``files``."""
+        return self._sealed.read(_FILES + name)
 
     def extract_file(self, name: str, to: Path) -> None:
         """Write one of ``files``."""

