@@ -2,12 +2,14 @@
 
 They are kept in full for the account that asked, in memory and, with a Redis URL, in one place for
 every service; whoever hands one out coarsens it anew. The key holds all that an answer depends on:
-the photo's hash, the options, the model, the galleries, where they lie and their versions, and a
-counter that every change of a gallery's photos moves on.
+the photo's hash, the options, the model, the galleries, where they lie and their versions, a
+counter that every change of a gallery's photos moves on, and what the service was started with: its
+release, its models, their calibrations and its settings.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -15,13 +17,18 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 
 from cachetools import TTLCache
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from geofix.engine import models
+from geofix.engine.choosing import calibrations
 from geofix.engine.types import GalleryInfo, LocateOptions
 from geofix.settings import Settings
+from geofix.settings.engine import EngineSettings
+from geofix.settings.lmm import LmmSettings
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +61,8 @@ class AnswerCache:
         # Embedded galleries are a data directory's own, whoever else uses the same Redis.
         self._where = config.qdrant_url or f"{socket.gethostname()}:{config.data_dir.resolve()}"
         self._changes = 0
+        self._config = config
+        self._started_with = ""
 
     @property
     def keeps(self) -> bool:
@@ -73,6 +82,7 @@ class AnswerCache:
             "options": asdict(options),
             "encoder": encoder,
             "where": self._where,
+            "started with": await self._by_what(),
             "galleries": [asdict(gallery) for gallery in galleries],
             "changes": await self._changed(),
         }
@@ -114,6 +124,11 @@ class AnswerCache:
             except (RedisError, OSError) as error:
                 self._without(error)
 
+    async def _by_what(self) -> str:
+        if not self._started_with:
+            self._started_with = await asyncio.to_thread(_started_with, self._config)
+        return self._started_with
+
     async def _changed(self) -> str:
         """How often photos have changed: as all services count it, else as this one does."""
         if self._redis is not None:
@@ -126,6 +141,18 @@ class AnswerCache:
     @staticmethod
     def _without(error: Exception) -> None:
         log.warning("kept answers cannot be had from Redis: %s", type(error).__name__)
+
+
+def _started_with(config: Settings) -> str:
+    """Changes with all that answers depend on and that only a restart changes."""
+    fields = {*EngineSettings.model_fields, *LmmSettings.model_fields} - {"data_dir"}
+    parts = {
+        "release": version("geofix"),
+        "models": {name: card.files for name, card in models.manifest(config.data_dir).items()},
+        "calibrations": calibrations.fingerprint(config.data_dir),
+        "settings": config.model_dump(mode="json", include=fields),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _text(value: bytes | str) -> str:

