@@ -5,9 +5,11 @@ import sys
 import time
 from importlib.metadata import version
 
+import pytest
 from click.testing import CliRunner
 
 from geofix.cli.main import main
+from geofix.settings import settings
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -60,3 +62,24 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["locat"])
     assert result.exit_code == 2
     assert "locat" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("GEOFIX_THREADS", "many", "GEOFIX_THREADS: Input should be a valid integer"),
+        ("GEOFIX_BUDGET_S", "-1", "GEOFIX_BUDGET_S: Input should be greater than 0"),
+        ("GEOFIX_LMM_PROMPTS", "{", "GEOFIX_LMM_PROMPTS: that is not valid JSON"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    result = CliRunner().invoke(main, ["models", "list"])
+    settings.cache_clear()
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {says}")
+    assert result.output.count("\n") == 1
+    assert value not in result.output
