@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from geofix.engine.locate import Locator
 from geofix.errors import (
@@ -21,7 +22,7 @@ from geofix.errors import (
     SlowRequest,
     Unauthenticated,
 )
-from geofix.observability import slo, state
+from geofix.observability import slo, state, tracing
 from geofix.observability.metrics import EngineMetrics
 from geofix.settings import Settings, settings
 from service import description, problems, running, shared
@@ -51,6 +52,7 @@ from service.metering import Metering
 from service.page.endpoints import router as page_router
 from service.replica import refuse_change
 from service.request_id import RequestId
+from service.tracing import Tracing
 
 _ACCESS = (
     (locate_router, access.allowed(Scope.LOCATE, capped=True)),
@@ -71,6 +73,9 @@ _ANYWHERE = (
     *(InvalidRequest, InvalidOption, SlowRequest),
 )
 """Errors with which any of these may answer."""
+
+_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own would tell of paths and queries, into which people put keys."""
 
 
 class _Application(FastAPI):
@@ -96,6 +101,11 @@ def create_app(config: Settings | None = None) -> FastAPI:
         version=version("geofix"),
         description=description.TEXT,
         lifespan=lifespan,
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # they tell paths and queries
         redirect_slashes=False,  # a redirect is no problem document, and trusts the Host header
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
@@ -126,6 +136,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.add_middleware(EntityTags)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(Metering)
+    if config.trace_url:
+        app.add_middleware(Tracing)
     app.add_middleware(RequestId)
     return app
 
@@ -137,6 +149,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
     Raises DataDirectoryBusy when another process owns it, ModelUnavailable for a bad model.
     """
     config: Settings = app.state.settings
+    tracing.start(config, "service")
     locator = await Locator.open(config, role="service", watch=EngineMetrics())
     slo.announce()
     state.set_build(version("geofix"), locator.encoder.name)
@@ -153,6 +166,7 @@ async def engine(app: FastAPI) -> AsyncIterator[None]:
         tidying.cancel()
         await locator.close()
         await shared.close(app.state.shared)
+        await asyncio.to_thread(tracing.stop)
 
 
 def _address(config: Settings) -> str:

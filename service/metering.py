@@ -42,12 +42,12 @@ class Metering:
         finally:
             requests.IN_FLIGHT.dec()
             seconds = time.perf_counter() - started
-            route = _template(scope)
+            route = template(scope)
             requests.answered(route, scope["method"], status, seconds)
             told = {"route": route, "status": status, "seconds": round(seconds, 6)}
             log.info("request", extra=told)
 
 
-def _template(scope: Scope) -> str:
+def template(scope: Scope) -> str:
     """The path of the route that was chosen, its parameters unfilled; empty for none."""
     return getattr(scope.get("route"), "path", "")

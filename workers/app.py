@@ -28,7 +28,7 @@ from geofix.jobs.tasks import (
 )
 from geofix.settings import Settings
 from indexer.galleries.plan import Plan
-from workers import metrics
+from workers import metrics, tracing
 from workers.batch import work_chunk
 from workers.health import Pulse, install, probe_queue
 from workers.reindex import AGAIN_S, work_reindex
@@ -56,7 +56,12 @@ def create_app(config: Settings, worker: str = "") -> Celery:
     if not config.redis_url:
         raise Unavailable("Workers need Redis: set GEOFIX_REDIS_URL, or run `geofix serve --all`.")
     messages.stamp_all()
-    app = Celery("geofix", broker=config.redis_url, set_as_current=False)
+    app = Celery(
+        "geofix",
+        broker=config.redis_url,
+        set_as_current=False,
+        task_cls="workers.tracing:TracedTask",
+    )
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -102,6 +107,7 @@ def _add_tasks(app: Celery, config: Settings, worker: str) -> None:
     stopping = billiard.Event()
     signals.worker_shutting_down.connect(lambda **_: stopping.set(), weak=False)
     install(app, worker, pulse)
+    tracing.install(config)
     if config.worker_metrics_port:
         metrics.install(config, pulse)
 

@@ -16,6 +16,7 @@ from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.port import Quantization
 from geofix.engine.gallery.versions import VersionCard
 from geofix.errors import GeofixError, Unavailable
+from geofix.observability.logging import begin
 from geofix.remote.client import address, connect
 from geofix.remote.engine import KEY_HEADER
 from geofix.remote.worker_key import worker_key
@@ -75,13 +76,13 @@ def main() -> int:
     parser.add_argument("--pace", type=float, default=1.0)
     parser.add_argument("--most-missing", type=float, default=0.0)
     given = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    begin(settings())
     os.nice(_NICE)
-    if DataDirectory(settings().data_dir).card(given.name).version != given.base:
-        return 0  # it was done, or something else was
     quantization = Quantization(given.quantization) if given.quantization else None
     plan = Plan(given.model, quantization, given.pace, given.most_missing)
     try:
+        if DataDirectory(settings().data_dir).card(given.name).version != given.base:
+            return 0  # it was done, or something else was
         asyncio.run(reindex(settings(), given.name, plan))
     except Unavailable as error:
         log.warning("%s", error)

@@ -6,6 +6,7 @@ It is opened in the process that uses it, at its first task: connections do not 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,7 +46,8 @@ class Workplace:
         if self._runner is None:
             self._runner = asyncio.Runner()
         try:
-            self._runner.run(self._with_bench(work))
+            # In the context of this task: the runner's own is that of the first one.
+            self._runner.run(self._with_bench(work), context=contextvars.copy_context())
         except (Unavailable, OSError) as error:
             log.warning("a task is left to the next sweep: %s", error)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 
 import click
 
-from geofix.settings import Settings, settings
+from geofix.settings import settings
 
 _NAME = click.option(
     "--name",
@@ -39,11 +38,12 @@ def worker() -> None:
 @click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
 def run(name: str, queue: tuple[str, ...], processes: int) -> None:
     """Take tasks until told to stop; then what is in work is kept or given back."""
+    from geofix.observability.logging import begin
     from workers.app import create_app
     from workers.health import Pulse, probe_queue
 
     config = settings()
-    _log(config)
+    begin(config)
     # Celery's words about root are about pickle, which no task of ours is.
     warnings.filterwarnings("ignore", module="celery.platforms")
     app = create_app(config, name)
@@ -61,10 +61,11 @@ def run(name: str, queue: tuple[str, ...], processes: int) -> None:
 @worker.command()
 def clock() -> None:
     """Start the sweeps when it is time. One is enough; several do no harm."""
+    from geofix.observability.logging import begin
     from workers.app import create_app
 
     config = settings()
-    _log(config)
+    begin(config)
     create_app(config).start(
         ["--quiet", "beat", "--scheduler=celery.beat:Scheduler", "--pidfile=", "--loglevel=WARNING"]
     )
@@ -82,12 +83,3 @@ def alive(name: str) -> None:
         when = "never" if age_s is None else f"{age_s:.0f} s ago"
         raise click.ClickException(f"The worker {name!r} consumes nothing; it last did {when}.")
     click.echo(f"The worker {name!r} consumes.")
-
-
-def _log(config: Settings) -> None:
-    if config.log_format == "json":
-        from geofix.observability.logging import as_json
-
-        as_json()
-    else:
-        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")

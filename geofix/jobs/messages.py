@@ -1,4 +1,4 @@
-"""What a task's message carries beside its arguments: when it was sent."""
+"""What a task's message carries beside its arguments: when it was sent, and in which trace."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import MutableMapping
 
 from celery.signals import before_task_publish
 from pydantic import BaseModel, ValidationError
+
+from geofix.observability import tracing
 
 SENT_AT = "geofix_sent_at"
 
@@ -20,12 +22,13 @@ class _Message(BaseModel):
 
 
 def stamp_all() -> None:
-    """Have every message that this process sends from now on say when."""
+    """Have every message that this process sends from now on carry these."""
     before_task_publish.connect(_stamp, dispatch_uid="geofix.stamp")
 
 
 def _stamp(headers: MutableMapping[str, object], **_: object) -> None:
     headers[SENT_AT] = time.time()
+    headers.update(tracing.headers())
 
 
 def sent_at(message: str) -> float | None:

@@ -12,6 +12,7 @@ _TALKATIVE = {
     "openai": logging.INFO,  # requests to the language model, with photos
     "httpcore": logging.INFO,  # headers of requests
     "httpx": logging.WARNING,  # addresses, with their query
+    "opentelemetry": logging.WARNING,
     "hpack": logging.INFO,
     "urllib3": logging.INFO,
     "asyncio": logging.INFO,

@@ -7,6 +7,16 @@ import sys
 
 import structlog
 
+from geofix.settings import Settings
+
+
+def begin(config: Settings) -> None:
+    """Log to stderr as these settings say; for workers, which tell of what is wrong alone."""
+    if config.log_format == "json":
+        as_json()
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+
 
 def as_json() -> None:
     """Write what any logger of this process says to stderr as JSON, with the request's id.

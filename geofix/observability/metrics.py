@@ -21,7 +21,7 @@ from geofix.engine.types import (
     StageEvent,
 )
 from geofix.engine.watching import Watcher
-from geofix.observability import answers
+from geofix.observability import answers, tracing
 from geofix.observability.registry import REGISTRY, SECONDS, known
 
 SWAPS = ("activated", "rolled-back", "refused")
@@ -134,10 +134,12 @@ GALLERY_SWAPS = Counter(
 
 
 class EngineMetrics(Watcher):
-    """Counts what the engine tells."""
+    """Counts what the engine tells, and traces its stages."""
 
     def stage(self, event: StageEvent) -> None:
-        STAGE_SECONDS.labels(known(event.stage, STAGES)).observe(event.ms / 1000.0)
+        stage, seconds = known(event.stage, STAGES), event.ms / 1000.0
+        STAGE_SECONDS.labels(stage).observe(seconds, tracing.exemplar())
+        tracing.ended(stage, seconds, {}, failed="degraded" in event.detail)
 
     def call(self, call: LmmCall) -> None:
         LMM_CALLS.labels(known(call.outcome, Outcome)).inc()

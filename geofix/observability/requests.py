@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 from geofix.errors import GeofixError
+from geofix.observability import tracing
 from geofix.observability.registry import OTHER, REGISTRY, known
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -39,7 +40,7 @@ def answered(route: str, method: str, status: int, seconds: float) -> None:
     """Count a request; ``route`` is a template, and empty where none matched."""
     route, method = route or OTHER, known(method, METHODS)
     REQUESTS.labels(route, method, str(status)).inc()
-    DURATION.labels(route, method).observe(seconds)
+    DURATION.labels(route, method).observe(seconds, tracing.exemplar())
 
 
 def refused(problem: str) -> None:

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.errors import GeofixError, Unavailable
+from geofix.observability import tracing
 from geofix.settings import Settings
 
 _PATIENCE_S = 120.0
@@ -69,7 +70,7 @@ class Service:
                     data=data,
                     files=files,
                     content=content if body is None else body,
-                    headers=headers,
+                    headers={**(headers or {}), **tracing.headers()},
                 )
             except httpx.HTTPError as error:
                 raise self._silent(error) from error
@@ -97,7 +98,11 @@ class Service:
         """
         try:
             async with self._client.stream(
-                method, path, params=params, json=json, headers=headers
+                method,
+                path,
+                params=params,
+                json=json,
+                headers={**(headers or {}), **tracing.headers()},
             ) as response:
                 if not response.is_success:
                     await response.aread()

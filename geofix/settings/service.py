@@ -46,8 +46,16 @@ class ServiceSettings(BaseModel):
         "empty = the coastlines and borders that are built in.",
     )
     page_tiles_attribution: str = Field(default="", description="Credit shown for them.")
+    trace_url: str = Field(
+        default="",
+        description="Where traces are sent by OTLP over HTTP, as http://collector:4318; empty = "
+        "nowhere. OTEL_EXPORTER_OTLP_HEADERS is sent along.",
+    )
+    trace_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=1.0, description="Share of the requests that are traced, each with all its tasks."
+    )
     log_format: Literal["text", "json"] = Field(
         default="text",
         description="How the service and workers log to stderr; json = one object a line, with "
-        "the request's id, and one for every request.",
+        "the request's id and, where traces are sent, the trace's; and one for every request.",
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from geofix.engine.locate import Locator
 from geofix.engine.types import Lane, LocateOptions, Prediction
 from geofix.errors import GeofixError, Unavailable
-from geofix.observability import requests
+from geofix.observability import requests, tracing
 from geofix.remote.engine import Fault, Located, Reference
 from service.locate.options import from_strings
 from service.locate.schemas import Answer
@@ -79,8 +79,14 @@ class LocalEngine:
     async def _one(self, index: int, reference: Reference, asked: LocateOptions) -> Located:
         if self._read is None:
             raise Unavailable("This engine has no object store to read from.")
+        with tracing.part("photo", {"geofix.index": index}):
+            return await self._outcome(index, reference, asked, self._read)
+
+    async def _outcome(
+        self, index: int, reference: Reference, asked: LocateOptions, read: Reader
+    ) -> Located:
         try:
-            answer = await self._answer(await self._read(reference), asked)
+            answer = await self._answer(await read(reference), asked)
         except GeofixError as error:
             requests.refused(error.slug)
             return Located(index=index, fault=Fault.of(error))
