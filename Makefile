@@ -20,8 +20,11 @@ PAGE := $(shell node -e "process.exit(process.versions.node.split('.')[0] < 20)"
 # What checks the manifests: old dependencies, so apart; kubectl comes in a package of another use.
 OPS := .venv-ops
 
+# What lints the API's document and makes its TypeScript client.
+CLIENT_TOOLS := clients/typescript/node_modules/.package-lock.json
+
 .DEFAULT_GOAL := help
-.PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench lock wheel clean
+.PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench docs clients lock wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,7 +56,7 @@ test-web: web $(VENV)/.dev  ## The page: style, types, logic, and the page in a 
 	npm --prefix web test
 	PYTHON=$(abspath $(BIN)/python) npm --prefix web run test:page
 
-test-ops: $(VENV)/.dev $(OPS)/.ready  ## Tests that need programs beside Python
+test-ops: $(VENV)/.dev $(OPS)/.ready $(CLIENT_TOOLS)  ## Tests that need programs beside Python
 	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
 		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
 	@command -v promtool > /dev/null || $(APT) prometheus
@@ -80,6 +83,14 @@ bench: $(VENV)/.dev  ## The quick benchmarks
 	@for name in choosing galleries serving; do \
 		$(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
+docs: $(VENV)/.dev  ## Build the guide for operators and users of the API into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+clients: $(VENV)/.dev $(CLIENT_TOOLS)  ## Build the API's Python and TypeScript clients into clients/
+	$(BIN)/openapi-python-client generate --fail-on-warning --meta setup --overwrite \
+		--path openapi/openapi.json --config clients/python.yml --output-path clients/python
+	npm --prefix clients/typescript run --silent build
+
 LOCK := $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
 	--unsafe-package torch --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
 lock: $(VENV)/.dev  ## Pin the dependencies anew
@@ -105,8 +116,8 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install --no-deps --editable .
 	@touch $@
 
-web/node_modules/.package-lock.json: web/package-lock.json
-	@npm --prefix web ci --no-audit --no-fund --silent
+%/node_modules/.package-lock.json: %/package-lock.json
+	@npm --prefix $* ci --no-audit --no-fund --silent
 
 $(OPS)/.ready: requirements/ops.txt requirements/kubectl.txt
 	@$(PYTHON) -m venv $(OPS)
