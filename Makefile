@@ -84,7 +84,7 @@ bench: $(VENV)/.dev  ## The quick benchmarks
 		$(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
 docs: $(VENV)/.dev  ## Build the guide for operators and users of the API into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clients: $(VENV)/.dev $(CLIENT_TOOLS)  ## Build the API's Python and TypeScript clients into clients/
 	$(BIN)/openapi-python-client generate --fail-on-warning --meta setup --overwrite \
