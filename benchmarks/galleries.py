@@ -1,8 +1,8 @@
 """Figures of the embedded gallery: ``python -m benchmarks.galleries [--quick] [--json FILE]``.
 
-With ``--living`` searches over HTTP while the gallery changes and is re-indexed, with
-``--filters`` every kind of filter at every selectivity, with ``--million`` a large gallery beside
-faiss and usearch.
+With ``--living`` (places) and ``--photos`` searches over HTTP while the gallery changes and is
+re-indexed, with ``--filters`` every kind of filter at every selectivity, with ``--ingest`` what it
+takes to fill one, with ``--million`` a large one beside faiss and usearch.
 
 Vectors are clustered and of low rank, as embeddings are: uniform noise would make any graph look
 bad. Every figure of recall is against brute force.
@@ -15,13 +15,13 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import beside, filtered, living
+from benchmarks import beside, filling, filtered
+from benchmarks.living import photos, places
 from benchmarks.vectors import clustered, scattered
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.ledger import Ledger
@@ -154,38 +154,72 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     parser.add_argument("--count", type=int, help="points")
     parser.add_argument("--dimension", type=int, default=1280)
-    parser.add_argument("--living", action="store_true", help="searches while it changes")
-    parser.add_argument("--filters", action="store_true", help="every filter and selectivity")
-    parser.add_argument("--million", action="store_true", help="beside faiss and usearch")
+    parser.add_argument("--folder", type=Path, help="where to keep what was built, and find it")
+    for name, (about, _) in TRIALS.items():
+        parser.add_argument(f"--{name}", action="store_true", help=about)
     given = parser.parse_args()
+    chosen = next((name for name in TRIALS if vars(given)[name]), "")
     with tempfile.TemporaryDirectory() as folder:
-        if given.living:
-            size = living.QUICK if given.quick else living.Size()
-            if given.count:
-                share = given.count / size.points
-                size = replace(
-                    size,
-                    points=given.count,
-                    upserts=round(size.upserts * share),
-                    deletes=round(size.deletes * share),
-                )
-            document: dict[str, object] = {**asyncio.run(living.measure(size, Path(folder)))}
-            text = rows({k: float(str(v)) for k, v in document.items()})
-        elif given.filters:
-            count = given.count or (5_000 if given.quick else 100_000)
-            found = asyncio.run(filtered.measure(count, 512, Path(folder)))
-            document, text = {"points": count, "filters": found}, filtered.table(found)
-        elif given.million:
-            count = given.count or (5_000 if given.quick else 1_000_000)
-            compared = beside.measure(count, 512)
-            document, text = {"points": count, **compared}, beside.table(compared)
-        else:
-            count, dimension = (5_000, 256) if given.quick else (30_000, given.dimension)
-            figures, searches = asyncio.run(measure(Path(folder), given.count or count, dimension))
-            document, text = {**figures, "searches": searches}, markdown(figures, searches)
+        run = TRIALS[chosen][1] if chosen else plain
+        document, text = run(given, Path(folder))
     print(text)
     if given.json:
         given.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+Outcome = tuple[Mapping[str, object], str]
+"""What goes into the JSON file, and what is printed."""
+
+
+def plain(given: argparse.Namespace, folder: Path) -> Outcome:
+    """A gallery that is written, optimised and searched."""
+    count, dimension = (5_000, 256) if given.quick else (30_000, given.dimension)
+    figures, searches = asyncio.run(measure(folder, given.count or count, dimension))
+    return {**figures, "searches": searches}, markdown(figures, searches)
+
+
+def places_change(given: argparse.Namespace, folder: Path) -> Outcome:
+    """As ``living.places``."""
+    size = places.QUICK if given.quick else places.Size()
+    found = asyncio.run(places.measure(size, folder, given.folder))
+    return found, rows(found)
+
+
+def photos_change(given: argparse.Namespace, folder: Path) -> Outcome:
+    """As ``living.photos``."""
+    size = photos.QUICK if given.quick else photos.Size()
+    found = asyncio.run(photos.measure(size, folder, given.folder))
+    return found, rows(found)
+
+
+def every_filter(given: argparse.Namespace, folder: Path) -> Outcome:
+    """As ``filtered``."""
+    count = given.count or (5_000 if given.quick else 100_000)
+    found = asyncio.run(filtered.measure(count, 512, folder))
+    return {"points": count, "filters": found}, filtered.table(found)
+
+
+def ingest(given: argparse.Namespace, folder: Path) -> Outcome:
+    """As ``filling``."""
+    count, counts = (32, (500, 2_000)) if given.quick else (320, (10_000, 100_000))
+    found = asyncio.run(filling.measure(count, counts, folder))
+    return found, filling.table(found)
+
+
+def million(given: argparse.Namespace, folder: Path) -> Outcome:
+    """As ``beside``."""
+    count = given.count or (5_000 if given.quick else 1_000_000)
+    found = beside.measure(count, 512, given.folder or folder)
+    return {"points": count, **found}, beside.table(found)
+
+
+TRIALS: dict[str, tuple[str, Callable[[argparse.Namespace, Path], Outcome]]] = {
+    "living": ("searches over HTTP while 200 000 places change", places_change),
+    "photos": ("the same with 2 000 JPEGs", photos_change),
+    "filters": ("every filter at every selectivity", every_filter),
+    "ingest": ("photos beside the bare encoder, files of vectors", ingest),
+    "million": ("beside faiss and usearch", million),
+}
 
 
 if __name__ == "__main__":

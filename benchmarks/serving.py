@@ -35,6 +35,7 @@ from benchmarks.load.photos import SIZES, photo
 from geofix.engine import image
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer
+from geofix.engine.gallery.sight import OwnSight
 from geofix.engine.locate import Locator
 from geofix.engine.types import Filter, LocateOptions
 from geofix.settings import Settings
@@ -86,7 +87,7 @@ async def run(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
     try:
         encoder = locator.encoder
         gallery = await locator.galleries.create(GALLERY, encoder.name, encoder.dimension)
-        ingest = Ingest(gallery, GALLERY, encoder, locator.location_encoder)
+        ingest = Ingest(gallery, GALLERY, OwnSight(encoder), locator.location_encoder)
         gallery_photos = [photo((320, 240), seed) for seed in range(60)]
         await ingest.take(
             [

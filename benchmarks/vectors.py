@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 
 from geofix.engine.types import Float32Array, Float64Array
 
 _CHUNK = 50_000
+_PLACES = Path(__file__).parents[1] / "geofix" / "geo" / "data" / "places.parquet"
+_UNITS = 1e5
+"""Of a degree, in that table."""
 
 
 def clustered(count: int, dimension: int) -> Float32Array:
@@ -32,3 +38,12 @@ def scattered(count: int) -> Float64Array:
     rng = np.random.default_rng(1)
     lat = np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
     return np.stack([lat, rng.uniform(-180, 180, count)], axis=1)
+
+
+def places(count: int) -> Float64Array:
+    """float64 [count, 2]: different places of the gazetteer in degrees, in a random order."""
+    table = pq.read_table(_PLACES, columns=["lat", "lon"])
+    columns = [table.column(name).to_numpy() for name in ("lat", "lon")]
+    latlon = np.unique(np.stack(columns, axis=1), axis=0)
+    np.random.default_rng(0).shuffle(latlon)
+    return np.asarray(latlon[:count] / _UNITS, dtype=np.float64)

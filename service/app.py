@@ -36,7 +36,9 @@ from service.feedback.endpoints import router as feedback_router
 from service.galleries.coverage import router as coverage_router
 from service.galleries.endpoints import router as galleries_router
 from service.galleries.keeping import router as keeping_router
+from service.galleries.photos import router as photos_router
 from service.galleries.points import router as points_router
+from service.galleries.versions import listing as versions_listing
 from service.galleries.versions import router as versions_router
 from service.headers import ResponseHeaders
 from service.health.endpoints import router as health_router
@@ -59,7 +61,9 @@ _ACCESS = (
     (feedback_router, access.allowed(Scope.LOCATE, capped=True)),
     (embed_router, access.allowed(Scope.LOCATE)),
     (galleries_router, access.allowed(Scope.GALLERIES)),
+    (photos_router, access.allowed(Scope.GALLERIES)),
     (points_router, access.allowed(Scope.GALLERIES)),
+    (versions_listing, access.allowed(Scope.GALLERIES)),
     (versions_router, access.allowed(Scope.ADMIN)),
     (keeping_router, access.allowed(Scope.ADMIN)),
     (coverage_router, access.allowed(Scope.GALLERIES)),

@@ -61,11 +61,11 @@ def bare(model: Path, photo: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def geofix(data_dir: Path) -> Iterator[Server]:
-    """``geofix serve`` with the model of the comparison."""
+def geofix(data_dir: Path, model: str = NAME) -> Iterator[Server]:
+    """``geofix serve``, by default with the model of the comparison."""
     environment = {
         "GEOFIX_DATA_DIR": str(data_dir),
-        "GEOFIX_MODEL": NAME,
+        "GEOFIX_MODEL": model,
         "GEOFIX_CACHE_S": "0",  # or a repeated photo would be answered without any work
     }
     command = [sys.executable, "-m", "geofix.cli.main", "serve", "--port", "0"]

@@ -19,6 +19,7 @@ from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.records import point_id
 from geofix.engine.gallery.revector import dimension_of, encoder_card
 from geofix.engine.gallery.review import Finding
+from geofix.engine.gallery.sight import OwnSight
 from geofix.engine.location.bridges import Bridges
 from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import Point
@@ -27,6 +28,7 @@ from geofix.remote.client import RefusedError, Service, address, connect
 from geofix.settings import Settings
 from indexer.galleries.build import Report, build
 from indexer.galleries.vectors import VectorFile
+from service.galleries.points import Kept
 from service.galleries.schemas import GalleryDescription, GalleryReview, Removed
 
 _DECODERS = 4
@@ -80,7 +82,7 @@ async def target(settings: Settings, gallery: str, command: str) -> AsyncIterato
             yield _Remote(service, gallery)
         return
     directory.acquire(command)
-    galleries = Galleries(directory, settings)
+    galleries = Galleries(directory, settings, fills=True)
     try:
         yield _Local(galleries, gallery, settings)
     finally:
@@ -106,7 +108,7 @@ class _Local:
             ingest = Ingest(
                 gallery,
                 self._name,
-                encoder,
+                OwnSight(encoder, decoders),
                 locations,
                 decoders,
                 thumbnails=self._settings.thumbnails,
@@ -132,10 +134,12 @@ class _Local:
         fixed = await gallery.fixed()
         if encoder and encoder != fixed.encoder:
             raise Conflict(f"Gallery {name!r} holds vectors of {fixed.encoder!r}.")
-        for points, refused in file.batches(name, fixed.dimension):
+        policy = Policy.of(self._settings)
+        for offered, refused in file.batches(name, fixed.dimension):
+            points, unwanted = await policy.let_in(gallery, offered)
             await gallery.upsert(points)
-            _report(report, points, refused)
-            progress(len(points) + len(refused))
+            _report(report, points, [*refused, *unwanted])
+            progress(len(offered) + len(refused))
         await gallery.compact()
         await gallery.optimize()
 
@@ -181,11 +185,20 @@ class _Remote:
         if encoder and encoder != described.encoder:
             raise Conflict(f"Gallery {self._name!r} holds vectors of {described.encoder!r}.")
         for points, refused in file.batches(self._name, described.dimension):
-            if points:
-                body = json.dumps({"points": [_sent(point) for point in points]}).encode()
-                await self._service.ask("POST", f"{self._path}/points", body=body, headers=_AS_JSON)
-            _report(report, points, refused)
+            unwanted = await self._add(points) if points else {}
+            kept = [point for point in points if point.key not in unwanted]
+            outcomes = [Outcome(k, Status.REFUSED, reason=why) for k, why in unwanted.items()]
+            _report(report, kept, [*refused, *outcomes])
             progress(len(points) + len(refused))
+
+    async def _add(self, points: Sequence[Point]) -> dict[str, str]:
+        """Add points; the keys of those that are refused, with the reasons."""
+        body = json.dumps({"points": [_sent(point) for point in points]}).encode()
+        answer = await self._service.ask(
+            "POST", f"{self._path}/points", body=body, headers=_AS_JSON
+        )
+        refused = Kept.model_validate_json(answer.content).refused
+        return {one.key: one.reason for one in refused}
 
     async def remove(self, keys: Sequence[str]) -> list[str]:
         await self.describe()  # tells a missing gallery from a missing photo

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer
+from geofix.engine.gallery.sight import OwnSight
 from geofix.engine.locate import Locator
 from geofix.settings import Settings
 from indexer.evaluation.datasets import Skipped, Truth
@@ -50,7 +51,7 @@ async def _fill(
 ) -> tuple[Skipped, ...]:
     encoder = locator.encoder
     gallery = await locator.galleries.create(OWN_GALLERY, encoder.name, encoder.dimension)
-    ingest = Ingest(gallery, OWN_GALLERY, encoder, locator.location_encoder)
+    ingest = Ingest(gallery, OWN_GALLERY, OwnSight(encoder), locator.location_encoder)
     offers = (
         Offer(p.key, p.read, (p.at.lat, p.at.lon), contributor=p.contributor) for p in truth.photos
     )

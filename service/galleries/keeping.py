@@ -20,7 +20,7 @@ from geofix.errors import (
     Unavailable,
 )
 from service.problems import responses
-from service.running import locator_of
+from service.running import cache_of, locator_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
@@ -92,6 +92,7 @@ async def erase_contributor(request: Request, name: str, asked: Erasure) -> Rece
     """When this answers, no file of the gallery holds a byte of theirs."""
     galleries = locator_of(request).galleries
     done = await asyncio.shield(erasing.erase(galleries, name, asked.contributor))
+    await cache_of(request).forget()
     return Receipt.model_validate(asdict(done))
 
 
@@ -164,6 +165,7 @@ async def restore_gallery(request: Request, name: str, asked: Restoration) -> He
     galleries = locator_of(request).galleries
     file = snapshots.path_of(backups.folder(galleries, name), asked.snapshot)
     await asyncio.shield(backups.restore(galleries, file, replace=asked.replace))
+    await cache_of(request).forget()
     return Held(gallery=name, count=await (await galleries.open(name)).count())
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from geofix.engine.gallery.captured import normalise
+from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.records import GPS_DIMENSION, point_id
 from geofix.engine.gallery.versions import now
 from geofix.engine.types import Float32Array, Point
@@ -20,7 +21,7 @@ from service.galleries.schemas import Removed, Text
 from service.locate.options import from_strings
 from service.numbers import Number
 from service.problems import responses
-from service.running import locator_of
+from service.running import cache_of, locator_of, settings_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
@@ -66,10 +67,18 @@ class NewPoints(BaseModel):
     points: Annotated[list[NewPoint], Field(min_length=1, max_length=MOST_POINTS)]
 
 
+class RefusedPoint(BaseModel):
+    """A point that the service's policy does not let in."""
+
+    key: str
+    reason: str
+
+
 class Kept(BaseModel):
-    """How many points were written."""
+    """How many points were written, and which were not."""
 
     kept: int
+    refused: list[RefusedPoint]
 
 
 class Keys(BaseModel):
@@ -141,7 +150,8 @@ async def add_points(request: Request, name: str, asked: NewPoints) -> Kept:
     countries = await asyncio.to_thread(country_codes, latlon)
     places = [point.vector is None and vectors.shape[1] == GPS_DIMENSION for point in asked.points]
     written = now()
-    await gallery.upsert(
+    points, refused = await Policy.of(settings_of(request)).let_in(
+        gallery,
         [
             Point(
                 id=point_id(name, point.key),
@@ -160,9 +170,13 @@ async def add_points(request: Request, name: str, asked: NewPoints) -> Kept:
                 added_at=written,
             )
             for row, point in enumerate(asked.points)
-        ]
+        ],
     )
-    return Kept(kept=len(asked.points))
+    await gallery.upsert(points)
+    await cache_of(request).forget()
+    return Kept(
+        kept=len(points), refused=[RefusedPoint(key=o.key, reason=o.reason) for o in refused]
+    )
 
 
 @router.post(
@@ -175,7 +189,9 @@ async def remove_points(request: Request, name: str, asked: Keys) -> Removed:
     """Once answered, no search returns one of them. Keys that are not there are passed over."""
     view = await locator_of(request).eyes.view((name,), caller_of(request).account)
     gallery = await view.galleries.open(name)
-    return Removed(removed=await gallery.delete([point_id(name, key) for key in asked.keys]))
+    removed = await gallery.delete([point_id(name, key) for key in asked.keys])
+    await cache_of(request).forget()
+    return Removed(removed=removed)
 
 
 @router.post(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from geofix.engine.gallery.offers import Outcome, Status
 from geofix.engine.gallery.port import Gallery
 from geofix.engine.gallery.review import Finding, Flag
-from geofix.engine.types import GalleryInfo
+from geofix.engine.types import GalleryInfo, Point
 from service.numbers import Number
 
 Text = Annotated[str, Field(max_length=500)]
@@ -122,6 +122,30 @@ class PhotoOutcome(BaseModel):
             holder=outcome.holder,
             flag=outcome.flag,
         )
+
+
+class HeldPhoto(BaseModel):
+    """What a gallery holds of a photo, but for its vectors."""
+
+    id: str
+    key: str
+    lat: float
+    lon: float
+    country: str
+    source: str
+    contributor: str
+    licence: str
+    captured_at: str
+    sha256: str
+    uri: str
+    added_at: str
+    thumbnail: bool = Field(description="Whether a small picture of it is kept.")
+
+    @classmethod
+    def of(cls, point: Point, *, thumbnail: bool) -> Self:
+        """The same, to be sent."""
+        texts = {name: getattr(point, name) for name in cls.model_fields if name != "thumbnail"}
+        return cls(**texts, thumbnail=thumbnail)
 
 
 class ReviewFinding(BaseModel):

@@ -29,6 +29,8 @@ from service.problems import responses
 from service.running import locator_of, settings_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
+listing = APIRouter(prefix="/v1/galleries", tags=["galleries"])
+"""For whoever may search a gallery; the rest is for operators."""
 
 
 class BuildingProgress(BaseModel):
@@ -121,7 +123,7 @@ class Activation(BaseModel):
     )
 
 
-@router.get(
+@listing.get(
     "/{name}/versions",
     operation_id="listVersions",
     summary="The versions of a gallery",

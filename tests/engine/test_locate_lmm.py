@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer
+from geofix.engine.gallery.sight import OwnSight
 from geofix.engine.locate import Locator
 from geofix.engine.types import Filter, LocateOptions, Prediction
 from geofix.settings import LmmPrompt, Settings
@@ -65,7 +66,9 @@ def engine(lmm: Scripted, data: Path, use: Callable[[Locator], Awaitable[T]], **
 async def fill(locator: Locator, count: int, *, thumbnails: bool = False) -> None:
     encoder = locator.encoder
     gallery = await locator.galleries.create("default", encoder.name, encoder.dimension)
-    ingest = Ingest(gallery, "default", encoder, locator.location_encoder, thumbnails=thumbnails)
+    ingest = Ingest(
+        gallery, "default", OwnSight(encoder), locator.location_encoder, thumbnails=thumbnails
+    )
     await ingest.take(
         [
             Offer(str(i), lambda i=i: photo(i), (10.0 + i, 20.0 + i))  # type: ignore[misc]

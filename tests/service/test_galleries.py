@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,15 @@ def test_a_photo_is_added_found_and_removed(client: httpx.Client) -> None:
     best = located["evidence"]["neighbours"][0]
     assert best["id"] == point_id("life", "tower")
     assert best["similarity"] > 0.99
+
+    held = client.get(f"/v1/galleries/life/photos/{point_id('life', 'tower')}").json()
+    assert {"key": "tower", "lat": 48.8582, "country": "FR", "contributor": "ann"}.items() <= (
+        held.items()
+    )
+    assert held["sha256"] == hashlib.sha256(data).hexdigest()
+    assert held["thumbnail"] is False
+    unknown = client.get(f"/v1/galleries/life/photos/{point_id('life', 'nobody')}")
+    assert unknown.status_code == 404
 
     described = client.get("/v1/galleries/life").json()
     assert (described["count"], described["encoder"]) == (1, "lite")

@@ -19,7 +19,7 @@ def gallery(client: httpx.Client) -> str:
     assert (made.status_code, made.json()["dimension"]) == (201, 512)
     points = [{"key": key, "lat": lat, "lon": lon} for lat, lon, key in PLACES]
     added = client.post("/v1/galleries/spots/points", json={"points": points})
-    assert added.json() == {"kept": 4}
+    assert added.json() == {"kept": 4, "refused": []}
     return "spots"
 
 
@@ -90,7 +90,7 @@ def test_photos_of_another_encoder_are_not_added_to_it(client: httpx.Client, jpe
         "/v1/galleries/seen/points",
         json={"points": [{"key": "x", "lat": 1, "lon": 2, "vector": rng}]},
     )
-    assert added.json() == {"kept": 1}
+    assert added.json() == {"kept": 1, "refused": []}
     bare = client.post(
         "/v1/galleries/seen/points", json={"points": [{"key": "x", "lat": 1, "lon": 2}]}
     )

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.encoders import add_image_encoder
-from geofix.engine.gallery import versions
+from geofix.engine.gallery import canaries, versions
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import remove_version
 from geofix.engine.gallery.progress import Notes
@@ -159,6 +159,34 @@ def test_a_version_that_is_being_built_says_how_far_it_is(
     said = listed[-1]["progress"]
     assert (listed[-1]["state"], said["done"], said["total"]) == ("building", 7, PHOTOS)
     assert versions.age_s(said["at"]) < 60
+
+
+def test_a_version_whose_canaries_fail_is_taken_back_and_raises_the_alerts_metric(
+    own: httpx.Client, environment_: dict[str, str], folder: Path
+) -> None:
+    taken_back = 'geofix_gallery_swaps_total{outcome="rolled-back"}'
+    assert f"{taken_back} 0.0" in own.get("/metrics").text
+    asked = ("--model", "tiles", "--keep-old", "--json")
+    made = geofix(environment_, "index", "reindex", *asked)
+    assert made.returncode == 0, made.stderr
+    version = json.loads(made.stdout)["version"]
+    where = Path(environment_["GEOFIX_DATA_DIR"]) / "galleries" / "default" / f"v{version}"
+    card = json.loads((where / "version.json").read_text("utf-8"))
+    spoilt = [replace(point, lat=-80.0) for point in canaries.read(where)]
+    canaries.write(where, spoilt, card["dimension"])
+
+    answer = own.post("/v1/galleries/default/activate", json={"version": version})
+    assert answer.json()["type"] == "urn:geofix:problem:canaries-failed", answer.text
+    assert f"{taken_back} 1.0" in own.get("/metrics").text
+    listed = own.get("/v1/galleries/default/versions").json()["versions"]
+    assert {v["version"]: v["state"] for v in listed} == {
+        1: "active",
+        2: "retired",
+        version: "rejected",
+    }
+    photo = (folder / "3.jpg").read_bytes()
+    found = own.post("/v1/locate?generators=none", files={"photo": ("b.jpg", photo)}).json()
+    assert (found["encoder"], found["galleries"][0]["version"]) == ("lite", 1)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ moment when its result is loaded."""
 
 _VALUES = 16
 """Of one field that a point has at most: cells of several sizes."""
-_WRITE_BATCH = 64
-"""Points written at once: searches wait for that long, about 10 ms at 1280 dimensions."""
+_WRITE_BATCH = 16
+"""Points written at once: searches wait for that long, 2 ms at 1280 dimensions."""
 
 
 class EdgeGallery:

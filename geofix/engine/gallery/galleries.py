@@ -42,8 +42,12 @@ class _Draining:
 class Galleries:
     """Opens each gallery once. The process must own the data directory."""
 
-    def __init__(self, directory: DataDirectory, settings: Settings) -> None:
+    def __init__(
+        self, directory: DataDirectory, settings: Settings, *, fills: bool = False
+    ) -> None:
+        """Who ``fills`` them has their indexes built when all is written, by ``optimize``."""
         self.directory = directory
+        self._fills = fills
         self._settings = settings
         self.opener = Opener(settings)
         self._last_known: dict[str, GalleryInfo] = {}
@@ -254,7 +258,9 @@ class Galleries:
     async def _opened(self, card: GalleryCard) -> RecordedGallery:
         folder = self.directory.gallery(card.name)
         version = version_card(folder, card)
-        return await self.opener.open(folder, version, thumbnails=folder / "thumbnails")
+        return await self.opener.open(
+            folder, version, thumbnails=folder / "thumbnails", builds=self._fills
+        )
 
     def _recorded(self, card: GalleryCard) -> int:
         where = versions.folder(self.directory.gallery(card.name), card.version)

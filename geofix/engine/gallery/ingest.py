@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import numpy as np
 
 from geofix.engine import image, jpeg
-from geofix.engine.encoder import Encoder, LocationEncoder
+from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.captured import normalise
 from geofix.engine.gallery.hygiene import phash
 from geofix.engine.gallery.offers import Exchanged, Offer, Outcome, Status, refused
@@ -27,13 +25,12 @@ from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import point_id
 from geofix.engine.gallery.review import SPREAD_KM, Flag
+from geofix.engine.gallery.sight import Seen, Sight
 from geofix.engine.gallery.thumbnails import SIDE
-from geofix.engine.types import Photo, Point
+from geofix.engine.types import Embedding, Point
 from geofix.errors import Conflict, GeofixError, InvalidCoordinate, InvalidPhoto, UnreadablePhoto
 from geofix.geo.coordinates import Coordinate, haversine_km
 from geofix.geo.places import country_codes
-
-A = TypeVar("A")
 
 _NOTHING = np.empty(0, dtype=np.float32)
 _SAME_DEGREES = 1e-9
@@ -48,7 +45,7 @@ class _Draft:
     data: bytes
     thumbnail: bool | None
     replaces: bool = False
-    photo: Photo | None = None
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +62,19 @@ class Ingest:
         self,
         gallery: RecordedGallery,
         name: str,
-        encoder: Encoder,
+        sight: Sight,
         location_encoder: LocationEncoder,
-        decoders: Executor | None = None,
+        readers: Executor | None = None,
         *,
         thumbnails: bool = False,
         policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
+        """``readers`` are threads that read files; the event loop's own by default."""
         self._gallery = gallery
         self._name = name
-        self._encoder = encoder
+        self._sight = sight
         self._location_encoder = location_encoder
-        self._decoders = decoders
+        self._readers = readers
         self._by_default = thumbnails
         self._policy = policy
 
@@ -86,16 +84,18 @@ class Ingest:
 
     async def prepare(self, offers: Sequence[Offer]) -> Prepared:
         """Read, check and decode; photos that the gallery holds already are not decoded."""
-        entries = await self._each(self._read, offers)
-        entries = await self._compare(entries)
-        return Prepared(tuple(await self._each(self._decode, entries)))
+        loop = asyncio.get_running_loop()
+        reading = [loop.run_in_executor(self._readers, self._read, offer) for offer in offers]
+        entries = await self._compare(await asyncio.gather(*reading))
+        return Prepared(tuple(await asyncio.gather(*map(self._look, entries))))
 
     async def commit(self, batch: Prepared) -> list[Outcome]:
         """Encode and write what is new, and say what became of each photo."""
         async with self._gallery.ingesting:  # or two equal files would both be the first
             entries = await self._within_caps(await self._without_duplicates(batch.entries))
             drafts = [entry for entry in entries if isinstance(entry, _Draft)]
-            points = await asyncio.to_thread(self._points, drafts)
+            embeddings = await self._sight.embeddings([d.seen for d in drafts if d.seen])
+            points = await asyncio.to_thread(self._points, drafts, embeddings)
             # Before, so that no photo is ever shown by the picture of another.
             await asyncio.to_thread(self._gallery.thumbnails.remove, [p.id for p in points])
             await self._gallery.upsert(points)
@@ -110,13 +110,6 @@ class Ingest:
             )
             for entry in entries
         ]
-
-    async def _each(
-        self, work: Callable[[A], Outcome | _Draft], entries: Sequence[A]
-    ) -> list[Outcome | _Draft]:
-        loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(self._decoders, work, entry) for entry in entries]
-        return list(await asyncio.gather(*jobs))
 
     def _read(self, offer: Offer) -> Outcome | _Draft:
         try:
@@ -170,14 +163,14 @@ class Ingest:
             )
         return replace(draft, replaces=True)
 
-    def _decode(self, entry: Outcome | _Draft) -> Outcome | _Draft:
+    async def _look(self, entry: Outcome | _Draft) -> Outcome | _Draft:
         if isinstance(entry, Outcome):
             return entry
         try:
-            photo = image.decode(entry.data, target=self._encoder.decode_target)
+            seen = await self._sight.look(entry.data)
         except InvalidPhoto as error:
             return refused(entry.point.key, error)
-        return replace(entry, data=b"", photo=photo)
+        return replace(entry, data=b"", seen=seen)
 
     async def _without_duplicates(
         self, entries: Sequence[Outcome | _Draft]
@@ -198,24 +191,14 @@ class Ingest:
 
     async def _within_caps(self, entries: Sequence[Outcome | _Draft]) -> list[Outcome | _Draft]:
         """Refuse new photos of contributors of whom the gallery holds as many as it takes."""
-        new = Counter(
-            entry.point.contributor
+        new = [e.point for e in entries if isinstance(e, _Draft) and not e.replaces]
+        over = await self._policy.over(self._gallery, new)
+        return [
+            self._policy.full(entry.point.key)
+            if isinstance(entry, _Draft) and entry.point.id in over
+            else entry
             for entry in entries
-            if isinstance(entry, _Draft) and not entry.replaces
-        )
-        room = await self._policy.room(self._gallery, new)
-        kept: list[Outcome | _Draft] = []
-        for entry in entries:
-            if isinstance(entry, _Draft) and not entry.replaces:
-                name = entry.point.contributor
-                if name in room:
-                    room[name] -= 1
-                    if room[name] < 0:
-                        reason = f"The gallery takes {self._policy.most} photos of one contributor."
-                        kept.append(refused(entry.point.key, Conflict(reason)))
-                        continue
-            kept.append(entry)
-        return kept
+        ]
 
     async def _holders(self, drafts: Sequence[Point]) -> dict[str, Point]:
         """The gallery's points with the same files, by sha256, but for those to be replaced."""
@@ -230,14 +213,14 @@ class Ingest:
         """Keep small pictures of those photos that are to have one."""
         for draft in drafts:
             wanted = self._by_default if draft.thumbnail is None else draft.thumbnail
-            if wanted and draft.photo is not None:
-                picture = jpeg.encode(draft.photo.pixels, SIDE)
+            if wanted and draft.seen is not None:
+                picture = jpeg.encode(draft.seen.photo.pixels, SIDE)
                 self._gallery.thumbnails.write(draft.point.id, picture)
 
-    def _points(self, drafts: Sequence[_Draft]) -> list[Point]:
+    def _points(self, drafts: Sequence[_Draft], embeddings: Sequence[Embedding]) -> list[Point]:
         if not drafts:
             return []
-        photos = [draft.photo for draft in drafts if draft.photo is not None]
+        photos = [draft.seen.photo for draft in drafts if draft.seen is not None]
         latlon = np.array([(draft.point.lat, draft.point.lon) for draft in drafts])
         return [
             replace(
@@ -250,7 +233,7 @@ class Ingest:
             for draft, photo, embedding, gps, country in zip(
                 drafts,
                 photos,
-                self._encoder.encode(photos),
+                embeddings,
                 self._location_encoder.encode(latlon),
                 country_codes(latlon),
                 strict=True,

@@ -21,6 +21,7 @@ from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer
 from geofix.engine.gallery.records import point_id
+from geofix.engine.gallery.sight import OwnSight
 from geofix.engine.locate import Locator
 from geofix.engine.location.location_map import LocationMap
 from geofix.engine.types import (
@@ -130,7 +131,7 @@ async def filled(settings: Settings) -> Locator:
     encoder = locator.encoder
     locator._directory.acquire("test")
     gallery = await locator.galleries.create("default", encoder.name, encoder.dimension)
-    ingest = Ingest(gallery, "default", encoder, locator.location_encoder)
+    ingest = Ingest(gallery, "default", OwnSight(encoder), locator.location_encoder)
     await ingest.take(
         [Offer(str(i), lambda i=i: jpeg(i), place) for i, place in enumerate(PLACES)]  # type: ignore[misc]
     )

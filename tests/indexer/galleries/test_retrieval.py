@@ -16,6 +16,7 @@ from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.ingest import Ingest
+from geofix.engine.gallery.sight import OwnSight
 from geofix.engine.types import Filter
 from geofix.geo.coordinates import haversine_km
 from geofix.settings import Settings
@@ -55,7 +56,11 @@ def test_altered_photos_are_found_within_1_km(tmp_path: Path) -> None:
         gallery = await galleries.create("mini", encoder.name, encoder.dimension)
         report = Report()
         source = open_source(folder, Defaults())
-        await build(source.offers, Ingest(gallery, "mini", encoder, LocationEncoder.load()), report)
+        await build(
+            source.offers,
+            Ingest(gallery, "mini", OwnSight(encoder), LocationEncoder.load()),
+            report,
+        )
         assert report.usable == source.total == len(rows)
         near = 0
         for row in rows:

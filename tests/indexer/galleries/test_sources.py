@@ -26,6 +26,9 @@ from geofix.engine.gallery.ingest import Ingest
 from geofix.engine.gallery.offers import Offer, Outcome
 from geofix.engine.gallery.photo_uris import read_uri, store_at
 from geofix.engine.gallery.policy import Policy
+from geofix.engine.gallery.records import point_id
+from geofix.engine.gallery.sight import OwnSight
+from geofix.engine.types import Point
 from geofix.errors import InvalidSource, UnreadablePhoto
 from geofix.settings import Settings
 from indexer.galleries.any_source import open_any
@@ -234,7 +237,7 @@ def test_a_policy_asks_fills_in_and_counts(tmp_path: Path) -> None:
         galleries = Galleries(DataDirectory(tmp_path), settings)
         encoder = Encoder.load(models.find("lite", tmp_path))
         gallery = await galleries.create("g", encoder.name, encoder.dimension)
-        ingest = Ingest(gallery, "g", encoder, LocationEncoder.load(), policy=policy)
+        ingest = Ingest(gallery, "g", OwnSight(encoder), LocationEncoder.load(), policy=policy)
 
         def one(key: str, seed: int, licence: str = "CC0-1.0", who: str = "") -> Offer:
             return Offer(key, lambda: jpeg(seed), (1.0, seed), licence=licence, contributor=who)
@@ -256,3 +259,29 @@ def test_a_policy_asks_fills_in_and_counts(tmp_path: Path) -> None:
     }
     assert "licence" in found["bare", "refused"]
     assert "2 photos of one contributor" in found["c", "refused"]
+
+
+def test_the_policy_holds_for_vectors_too(tmp_path: Path) -> None:
+    policy = Policy(require_licence=True, default_contributor="somebody", most=2)
+    vectors = np.eye(8, 16, dtype=np.float32)
+
+    def one(row: int, licence: str = "CC0-1.0") -> Point:
+        key = f"p{row}"
+        return Point(point_id("g", key), key, 1.0, float(row), vectors[row], licence=licence)
+
+    async def take() -> list[Outcome]:
+        galleries = Galleries(DataDirectory(tmp_path), Settings(data_dir=tmp_path))
+        gallery = await galleries.create("g", "e", 16)
+        points, refused = await policy.let_in(gallery, [one(0), one(1, ""), one(2), one(3)])
+        await gallery.upsert(points)
+        # One that is there already may come again.
+        again, more = await policy.let_in(gallery, [one(0), one(4)])
+        assert [point.key for point in [*points, *again]] == ["p0", "p2", "p0"]
+        assert await gallery.facet("contributor") == {"somebody": 2}
+        await galleries.close()
+        return [*refused, *more]
+
+    reasons = {outcome.key: outcome.reason for outcome in asyncio.run(take())}
+    assert reasons.keys() == {"p1", "p3", "p4"}
+    assert "licence" in reasons["p1"]
+    assert "2 photos of one contributor" in reasons["p4"]
