@@ -36,10 +36,12 @@ def summary() -> None:
         (90, [row.distance_km <= row.answer.radius_90_km for row in rows]),
     ):
         click.echo(f"The {promised} % radius held for {_percent(kept)}.")
-    for level in rows[0].answer.within:
-        within = [row.distance_km <= float(level) for row in rows]
-        promised_share = sum(row.answer.within[level] for row in rows) / len(rows)
-        click.echo(f"Within {level} km: {_percent(within)}; promised {promised_share:.0%}.")
+    for level in _levels():
+        told = [row for row in rows if level in row.answer.within]
+        if told:
+            within = [row.distance_km <= float(level) for row in told]
+            promised_share = sum(row.answer.within[level] for row in told) / len(told)
+            click.echo(f"Within {level} km: {_percent(within)}; promised {promised_share:.0%}.")
 
 
 @feedback.command()
@@ -76,6 +78,13 @@ def _rows() -> Sequence[Row]:
     return rows
 
 
+def _levels() -> list[str]:
+    """Distances of which answers tell; one under a precision cap tells of the larger ones only."""
+    from geofix.engine.types import LEVELS_KM
+
+    return [f"{km:g}" for km in LEVELS_KM]
+
+
 def _promise(row: Row) -> Mapping[str, object]:
     return {
         "id": row.truth.id,
@@ -89,7 +98,7 @@ def _promise(row: Row) -> Mapping[str, object]:
         "distance_km": row.distance_km,
         "radius_50_km": row.answer.radius_50_km,
         "radius_90_km": row.answer.radius_90_km,
-        **{f"within_{level}_km": share for level, share in row.answer.within.items()},
+        **{f"within_{level}_km": row.answer.within.get(level, "") for level in _levels()},
         "abstained": row.answer.abstained,
         "encoder": row.answer.encoder,
         "galleries": " ".join(f"{n}@{version}" for n, version in row.answer.galleries.items()),

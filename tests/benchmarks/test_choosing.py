@@ -12,9 +12,13 @@ from benchmarks.simulation import language_model, report, trial
 from benchmarks.simulation.language_model import Habits
 from benchmarks.simulation.photos import Fading, simulate
 from benchmarks.simulation.world import CapsuleEncoder, World, build, unit
+from geofix.engine.choosing.pooling import Pool, fuse
 from geofix.engine.choosing.scorer import shipped
+from geofix.engine.choosing.verify import Look, Trust
 from geofix.engine.encoder import LocationEncoder
+from geofix.engine.types import Candidate, Channel, Filter, Float32Array, Float64Array
 from geofix.geo.coordinates import haversine_km
+from geofix.geo.places import country_codes
 
 QUERIES = 140
 PLACES = 6000
@@ -93,6 +97,28 @@ def test_no_rule_beats_the_best_candidate_or_bayes_in_geoscore(measured: report.
         assert best.value >= measured.accuracy["g3-pool"][km].value
         assert measured.accuracy["g3-pool"][km].value >= measured.accuracy["g3-clean"][km].value
     assert measured.bayes["bayes"][750.0].value >= measured.bayes["g3-clean"][750.0].value
+
+
+def test_the_posterior_is_the_one_that_the_engine_makes(
+    world: World, encoder: CapsuleEncoder
+) -> None:
+    taken = trial.simulate(world, world.measure[:4], encoder, Habits(), Fading(), seed=3)
+
+    def encode(latlon: Float64Array) -> Float32Array:
+        return unit(encoder.encode(latlon).sum(axis=0))
+
+    for case in taken.cases:
+        candidates = tuple(
+            Candidate(lat, lon, Channel.RETRIEVAL if is_neighbour else Channel.LMM, 0.5, 25.0, "")
+            for (lat, lon), is_neighbour in zip(case.latlon.tolist(), case.retrieved, strict=True)
+        )
+        look = Look.at(case.vector, encode, taken.map, taken.expected, shipped())
+        pool = Pool(candidates, case.latlon, tuple(country_codes(case.latlon)))
+        engine = fuse(pool, (), Filter(), Trust(), look)
+        ours = trial.fused(taken, case, shipped())
+        np.testing.assert_allclose(ours.kernels.mass, engine.kernels.mass, rtol=1e-3, atol=1e-9)
+        np.testing.assert_allclose(ours.background.mass, engine.background.mass, rtol=1e-3)
+        assert haversine_km(ours.answer(), engine.answer()) < 0.1
 
 
 def test_the_report_says_that_it_is_a_simulation(measured: report.Figures) -> None:

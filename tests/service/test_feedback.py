@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -14,7 +16,7 @@ import pytest
 
 from service.feedback import journal
 from service.feedback.answers import MOST_TRUTHS
-from service.feedback.schemas import Row
+from service.feedback.schemas import Given, Row, Truth
 from service.locate.schemas import Answer
 
 _JPEG = {"Content-Type": "image/jpeg", "Cache-Control": "no-store"}  # an answer for each test
@@ -188,4 +190,29 @@ def test_truths_are_exported_with_promises_and_as_a_calibration_set(
     out = tmp_path / "truth.csv"
     geofix("export", "--photos", str(tmp_path), "-o", str(out))
     assert out.read_text() == "photo,lat,lon\ntrip/hill.jpg,12.5,-7.25\n"
-    assert "The 90 % radius held for" in geofix("summary")
+    summary = geofix("summary")
+    assert "The 90 % radius held for" in summary
+    assert "Within 1 km: " in summary
+
+
+def test_answers_under_a_precision_cap_are_summed_up_and_exported_with_the_others(
+    answer: Answer, tmp_path: Path
+) -> None:
+    capped = answer.model_copy(
+        update={"id": str(uuid.uuid4()), "within": {"2500": answer.within["2500"]}}
+    )
+    for told in (capped, answer):
+        truth = Truth(id=told.id, lat=1.0, lon=2.0)
+        given = Given.by(told)
+        row = Row(at=datetime.now(UTC), truth=truth, answer=given, distance_km=5.0)
+        journal.append(tmp_path, row)
+    environment = {**os.environ, "GEOFIX_DATA_DIR": str(tmp_path)}
+    for word, says in (("summary", "Within 2500 km: 2 of 2"), ("export", f"{capped.id},")):
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "geofix.cli.main", "feedback", word],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert says in done.stdout
