@@ -10,9 +10,11 @@ _TALKATIVE = {
     "multipart": logging.ERROR,
     "sse_starlette": logging.INFO,  # the events, and so the answers
     "openai": logging.INFO,  # requests to the language model, with photos
-    "httpcore": logging.INFO,  # headers of requests
+    "httpcore": logging.INFO,  # headers
+    "httpcore2": logging.INFO,  # the same, between the language model and its client
     "httpx": logging.WARNING,  # addresses, with their query
     "opentelemetry": logging.WARNING,
+    "httpx2": logging.WARNING,
     "hpack": logging.INFO,
     "urllib3": logging.INFO,
     "asyncio": logging.INFO,
