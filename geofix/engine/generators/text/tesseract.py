@@ -1,7 +1,8 @@
 """A second reader for the scripts the first has no letters of: Tesseract, where it is installed.
 
 Debian's ``tesseract-ocr`` and its language packs; called as a command with a time limit. Only
-lines that the first reader could not make out are shown to it.
+lines that the first reader could not make out are shown to it, through a pipe: nothing of a photo
+is written to the disk.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from geofix.engine.generators.text import scripts
 from geofix.engine.types import UInt8Array
@@ -96,26 +96,25 @@ class Tesseract:
         found: list[list[SecondReading]] = [[] for _ in crops]
         if not packs or not crops:
             return found
-        with TemporaryDirectory(prefix="geofix-") as folder:
-            listed = _written(crops[:MOST_LINES], Path(folder))
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                read = pool.map(
-                    lambda script: self._read_as(script, packs[script], listed, deadline), packs
-                )
-                for readings in read:
-                    for i, reading in readings.items():
-                        found[i].append(reading)
+        pages = _pages(crops[:MOST_LINES])
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            read = pool.map(
+                lambda script: self._read_as(script, packs[script], pages, deadline), packs
+            )
+            for readings in read:
+                for i, reading in readings.items():
+                    found[i].append(reading)
         return [sorted(one, key=lambda reading: -reading.confidence) for one in found]
 
     def _read_as(
-        self, script: str, pack: str, listed: Path, deadline: float
+        self, script: str, pack: str, pages: bytes, deadline: float
     ) -> dict[int, SecondReading]:
         left = deadline - time.monotonic()
         if left <= 0:
             return {}
-        command = [str(listed), "stdout", "-l", pack, "--psm", "7", "tsv"]
+        command = ["stdin", "stdout", "-l", pack, "--psm", "7", "tsv"]
         try:
-            table = self._run(command, timeout=left)
+            table = self._run(command, timeout=left, shown=pages)
         except subprocess.TimeoutExpired:
             log.info("Tesseract did not read %s in the %.1f s left", script, left)
             return {}
@@ -124,11 +123,12 @@ class Tesseract:
             return {}
         return _readings(table, script)
 
-    def _run(self, arguments: Sequence[str], timeout: float) -> str:
+    def _run(self, arguments: Sequence[str], timeout: float, shown: bytes = b"") -> str:
         if not self._command:
             raise FileNotFoundError("tesseract")
         finished = subprocess.run(  # noqa: S603
             [self._command, *arguments],
+            input=shown,
             capture_output=True,
             timeout=timeout,
             check=True,
@@ -148,10 +148,10 @@ def _failure(error: OSError | subprocess.SubprocessError) -> str:
             return type(error).__name__
 
 
-def _written(crops: Sequence[UInt8Array], folder: Path) -> Path:
-    """The crops as files, dark on light with a margin, and the list Tesseract is given."""
-    names = []
-    for number, crop in enumerate(crops):
+def _pages(crops: Sequence[UInt8Array]) -> bytes:
+    """The crops as pages of one TIFF file, dark on light with a margin."""
+    pages = []
+    for crop in crops:
         grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
         width = max(8, round(grey.shape[1] * _HEIGHT / grey.shape[0]))
         grey = cv2.resize(grey, (width, _HEIGHT), interpolation=cv2.INTER_CUBIC)
@@ -161,12 +161,10 @@ def _written(crops: Sequence[UInt8Array], folder: Path) -> Path:
         framed = cv2.copyMakeBorder(
             grey, _MARGIN, _MARGIN, _MARGIN, _MARGIN, cv2.BORDER_CONSTANT, value=[ground]
         )
-        file = folder / f"{number}.png"
-        cv2.imwrite(str(file), framed)
-        names.append(str(file))
-    listed = folder / "lines.txt"
-    listed.write_text("\n".join(names) + "\n")
-    return listed
+        pages.append(Image.fromarray(framed))
+    written = io.BytesIO()
+    pages[0].save(written, "TIFF", save_all=True, append_images=pages[1:])
+    return written.getvalue()
 
 
 def _readings(table: str, script: str) -> dict[int, SecondReading]:
