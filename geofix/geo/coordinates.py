@@ -104,6 +104,15 @@ def from_unit(xyz: npt.ArrayLike) -> Float64Array:
     return np.stack([lat, wrap_longitude(lon)], axis=-1)
 
 
+def apart_km(unit: Float64Array, others: Float64Array) -> Float64Array:
+    """Great-circle distances in km, [M, N], between unit vectors [M, 3] and [N, 3]."""
+    # einsum, not @: a product this thin only keeps the threads of the linear algebra busy waiting.
+    cosine = np.einsum("mi,ni->mn", unit, others)
+    chord = np.sqrt(np.clip(2.0 - 2.0 * cosine, 0.0, 4.0))
+    angle = 2.0 * np.arcsin(np.clip(chord / 2.0, 0.0, 1.0))
+    return np.asarray(angle * EARTH_RADIUS_KM, dtype=np.float64)
+
+
 def spherical_mean(
     latlon: npt.ArrayLike, weights: npt.ArrayLike | None = None
 ) -> Float64Array | None:

@@ -21,7 +21,7 @@ from geofix.engine.types import (
     Share,
 )
 from geofix.geo import cells
-from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
+from geofix.geo.coordinates import apart_km, from_unit, to_unit
 from geofix.geo.places import CONTINENTS, NOWHERE, Locality, continent, country_name, reverse
 from geofix.geo.priors import cell_countries, earth
 
@@ -136,7 +136,7 @@ def clusters(
     mass = posterior.kernels.by_candidate()
     in_region, in_city = (posterior.kernels.held_within(km) for km in (_REGION_KM, _CITY_KM))
     unit = to_unit(np.array([(c.lat, c.lon) for c in candidates]).reshape(-1, 2))
-    near = kernels.angles(unit, unit) * EARTH_RADIUS_KM
+    near = apart_km(unit, unit)
     free = np.ones(len(mass), dtype=bool)
     groups: list[Int64Array] = []
     for leader in np.argsort(-mass, kind="stable"):

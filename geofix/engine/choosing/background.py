@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from geofix.engine import region
-from geofix.engine.choosing import kernels
 from geofix.engine.choosing.posterior import Background
 from geofix.engine.types import GEOSCORE_KM, Filter, Float64Array, Int64Array
 from geofix.errors import InvalidOption
 from geofix.geo import cells
-from geofix.geo.coordinates import EARTH_RADIUS_KM
+from geofix.geo.coordinates import apart_km
 from geofix.geo.gazetteer import gazetteer
 from geofix.geo.places import country_codes
 from geofix.geo.priors import cell_countries, earth, photo_prior
@@ -103,7 +102,7 @@ def _laid_out(
     codes, country = np.unique(np.asarray(countries, dtype=np.str_), return_inverse=True)
     coarse_ids, parent = np.unique(cells.parents(grid.ids, _COARSE_LEVEL), return_inverse=True)
     coarse = cells.CellGrid.of(coarse_ids)
-    apart = kernels.angles(coarse.unit, coarse.unit) * EARTH_RADIUS_KM
+    apart = apart_km(coarse.unit, coarse.unit)
     total = mass.sum()
     return Background(
         latlon=grid.latlon,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geofix.engine.choosing import kernels
+from geofix.engine.location.location_map import STEP
 from geofix.engine.types import Float32Array, Float64Array
-from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
+from geofix.geo.coordinates import apart_km, to_unit
 
 FEATURES = (
     "similarity",
@@ -48,8 +48,6 @@ _SUPPORT_KM = (25.0, 200.0, 1000.0)
 _VOTES_KM = (5.0, 25.0, 200.0)
 _TEMPERATURE = 0.01
 """Cosine difference that makes a neighbour's support e times heavier."""
-STEP = 0.02
-"""Cosines are counted in steps of this size."""
 _FAR = -20.0
 _NO_SUPPORT = 1e-3
 _RAREST = -15.0
@@ -112,7 +110,7 @@ def gather(
     ``map_peak`` its greatest anywhere.
     """
     unit = to_unit(latlon)
-    apart = kernels.angles(unit, unit) * EARTH_RADIUS_KM
+    apart = apart_km(unit, unit)
     best = float(similarity.max())
     corrected = csls(similarity, gps, gps[retrieved])
     order = np.argsort(np.argsort(-similarity, kind="stable"), kind="stable")

@@ -21,15 +21,6 @@ _GOLDEN_TURN = np.pi * (3.0 - np.sqrt(5.0))
 _HALF_TURN_KM = np.pi * EARTH_RADIUS_KM
 
 
-def angles(unit: Float64Array, centres: Float64Array) -> Float64Array:
-    """Central angles in radians, [M, N], between unit vectors [M, 3] and [N, 3]."""
-    # einsum, not @: a product this thin only keeps the threads of the linear algebra busy waiting.
-    cosine = np.einsum("mi,ni->mn", unit, centres)
-    chord = np.sqrt(np.clip(2.0 - 2.0 * cosine, 0.0, 4.0))
-    angle: Float64Array = 2.0 * np.arcsin(np.clip(chord / 2.0, 0.0, 1.0))
-    return angle
-
-
 def ring_radii_km(width_km: Float64Array) -> Float64Array:
     """Radii [n, RINGS] in km of the rings of kernels with the widths [n] in km."""
     radii: Float64Array = np.minimum(width_km[:, None] * _RING_SCALE, _HALF_TURN_KM)

@@ -14,7 +14,7 @@ import numpy as np
 
 from geofix.engine.choosing import kernels
 from geofix.engine.types import GEOSCORE_KM, Float64Array, Int64Array
-from geofix.geo.coordinates import EARTH_RADIUS_KM, from_unit, to_unit
+from geofix.geo.coordinates import EARTH_RADIUS_KM, apart_km, from_unit, to_unit
 
 _RADII_KM: Float64Array = np.concatenate([[0.0], np.geomspace(0.05, np.pi * EARTH_RADIUS_KM, 48)])
 _KERNELS_KEPT = 48
@@ -50,7 +50,7 @@ class Kernels:
         self, points: Float64Array, which: Int64Array | slice = slice(None)
     ) -> Float64Array:
         """[M, k]: from unit vectors [M, 3] to the centres of the k kernels ``which``."""
-        apart = kernels.angles(points, self.unit) * EARTH_RADIUS_KM
+        apart = apart_km(points, self.unit)
         return np.take(apart, self.candidate[which], axis=1)
 
     def by_candidate(self) -> Float64Array:
@@ -122,7 +122,7 @@ class Posterior:
         unit = self.kernels.unit[self.kernels.candidate[heavy]]
         width = self.kernels.width_km[heavy]
         for _ in range(_STEPS):
-            away = kernels.angles(points, unit) * EARTH_RADIUS_KM
+            away = apart_km(points, unit)
             blurred = np.sqrt(away**2 + width**2)
             pull = np.exp(-blurred / GEOSCORE_KM) / blurred * self.kernels.mass[heavy]
             towards = pull @ unit
@@ -138,7 +138,7 @@ class Posterior:
         blurred = np.sqrt(away**2 + self.kernels.width_km[counts] ** 2)
         score = np.exp(-blurred / GEOSCORE_KM) @ self.kernels.mass[counts]
         centres, mass = self._coarse_masses()
-        far = np.hypot(kernels.angles(points, centres) * EARTH_RADIUS_KM, _COARSE_SPREAD_KM)
+        far = np.hypot(apart_km(points, centres), _COARSE_SPREAD_KM)
         total: Float64Array = score + np.exp(-far / GEOSCORE_KM) @ mass
         return total
 
@@ -164,7 +164,7 @@ class Posterior:
             near[heavy], self.kernels.width_km[heavy], _RADII_KM
         )
         mass += self.kernels.mass[light] @ (near[light, None] <= _RADII_KM[None, :])
-        far = kernels.angles(point, self.background.unit)[0] * EARTH_RADIUS_KM
+        far = apart_km(point, self.background.unit)[0]
         mass += kernels.cells_within(
             self.background.mass, far, self.background.radius_km, _RADII_KM
         )
@@ -175,7 +175,7 @@ class Posterior:
         point = to_unit(latlon)[None, :]
         near = self.kernels.distance_km(point)[0]
         peaked = self.kernels.mass @ kernels.density(near, self.kernels.width_km)
-        far = kernels.angles(point, self.background.unit)[0] * EARTH_RADIUS_KM
+        far = apart_km(point, self.background.unit)[0]
         cell = int(np.argmin(far))
         flat = self.background.mass[cell] / (np.pi * self.background.radius_km[cell] ** 2)
         return float(np.log(max(float(peaked + flat), 1e-300)))

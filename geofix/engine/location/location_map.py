@@ -14,16 +14,16 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from geofix.engine.choosing import kernels
-from geofix.engine.choosing.evidence import STEP
 from geofix.engine.types import Float32Array, Float64Array, Int64Array
 from geofix.geo import cells
-from geofix.geo.coordinates import EARTH_RADIUS_KM, to_unit
+from geofix.geo.coordinates import apart_km, to_unit
 from geofix.geo.priors import earth, photo_prior
 
 Encode = Callable[[Float64Array], Float32Array]
 """(lat, lon) [n, 2] within ±90 and ±180 degrees → location vectors [n, 512] of length 1."""
 
+STEP = 0.02
+"""Cosines are counted in steps of this size."""
 SMOOTHED_KM = 120.0
 """Above the wavelength of the encoder's finest capsule (78 km), well below the middle one's."""
 BROAD_KM = 1000.0
@@ -53,7 +53,7 @@ class LocationMap:
         smooth, broad = np.empty_like(vectors), np.empty_like(vectors)
         for start in range(0, len(land), _BATCH):
             rows = slice(start, start + _BATCH)
-            apart = kernels.angles(land.unit[rows], land.unit) * EARTH_RADIUS_KM
+            apart = apart_km(land.unit[rows], land.unit)
             for km, out in ((SMOOTHED_KM, smooth), (BROAD_KM, broad)):
                 near = np.exp(-0.5 * (apart / km) ** 2).astype(np.float32)
                 out[rows] = near @ vectors / near.sum(axis=1, keepdims=True)

@@ -109,7 +109,8 @@ class Prediction:
     galleries: tuple[GalleryInfo, ...]
     photo: PhotoInfo
     timings_ms: Mapping[str, float]
-    """Per stage: decode, enlarge, encode, search, text, attributes, lmm, posterior, total.
+    """Per stage: decode, enlarge, encode, search, text, attributes, lmm, verify,
+    posterior, total.
 
     Stages that run side by side add up to more than the total.
     """
@@ -131,7 +132,7 @@ class StageEvent:
     """A stage of one locate has finished."""
 
     stage: str
-    """decode, enlarge, encode, search, text, attributes, lmm or posterior."""
+    """decode, enlarge, encode, search, text, attributes, lmm, verify or posterior."""
     ms: float
     detail: Mapping[str, object] = field(default_factory=dict)
     """What the stage found, in JSON's types."""
