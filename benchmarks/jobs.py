@@ -6,6 +6,7 @@ pace     a job beside the engine's own batch throughput (the same photos from me
          after the job), and the latency of single requests while nothing and while a job runs
 poison   a tenth of the photos cannot be read, in twenty ways: the others keep their pace
 chaos    with ``--chaos``: parts are killed at moments drawn by ``--seed``
+chunks   with ``--chunks``: the pace with chunks of several sizes, each on a site of its own
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import overload
 from benchmarks.chaos import trial
 from benchmarks.chaos.jobs import Photo
 from benchmarks.chaos.site import Site
-from benchmarks.job_runs import pace, poison
+from benchmarks.job_runs import chunks, pace, poison
 from benchmarks.load.photos import photo
 
 _MEGAPIXELS_12 = (4000, 3000)
@@ -63,6 +64,10 @@ def _runs(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, object]]]:
         report = trial.run(Photos.make(count or (96 if given.quick else 500), size), given.seed)
         yield "chaos", report.document()
         return
+    if given.chunks:
+        for found in chunks.run(Photos.make(count or (64 if given.quick else 512), _QUICK)):
+            yield f"chunks of {found.chunk_items}", found.document()
+        return
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder)) as site:
         photos = Photos.make(count or (160 if given.quick else 2000), size)
         yield "pace", pace.run(site, photos).document()
@@ -76,6 +81,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="few photos of 2 MP, under a minute")
     parser.add_argument("--chaos", action="store_true", help="kill parts of the site")
+    parser.add_argument("--chunks", action="store_true", help="compare sizes of chunks")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of --chaos")
     parser.add_argument("--photos", type=int, help="how many, in place of 2000 (chaos: 500)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
@@ -83,7 +89,7 @@ def main() -> None:
     figures = {}
     for name, document in _runs(given):
         figures[name] = document
-        print(f"{name}:")
+        print(f"{name}:", flush=True)
         for key, value in document.items():
             print(f"  {key}: {value:.3f}" if isinstance(value, float) else f"  {key}: {value}")
     if given.json:

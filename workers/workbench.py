@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from geofix.errors import Unavailable
+from geofix.errors import DataDirectoryBusy, Unavailable
 from geofix.jobs.store import JobStore, open_jobs
 from geofix.jobs.tasks import CelerySender
 from geofix.remote.client import address, connect
@@ -101,7 +101,13 @@ class _Local:
             from service.internal.inputs import Inputs  # noqa: PLC0415
             from service.locate.local import LocalEngine  # noqa: PLC0415
 
-            locator = await Locator.open(self._config, role="worker")
+            try:
+                locator = await Locator.open(self._config, role="worker")
+            except DataDirectoryBusy as error:
+                raise Unavailable(
+                    f"{error} A worker with an engine of its own needs a GEOFIX_DATA_DIR that no "
+                    "other process owns."
+                ) from error
             self._stack.push_async_callback(locator.close)
             read = Inputs(self._config).read
             self._engine = LocalEngine(locator, self._config.neighbours, read)

@@ -99,7 +99,7 @@ class Site:
             return self._process.wait(_STOP_S)
         finally:
             self._process.kill()
-            self._reader.join()
+            self._reader.join(_STOP_S)
 
     def _read(self) -> None:
         assert self._process is not None and self._process.stderr is not None  # noqa: S101, PT018

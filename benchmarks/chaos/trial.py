@@ -28,7 +28,7 @@ FAULTS: Mapping[str, int] = {
 }
 """How often each part fails."""
 OPTIONS = {"generators": "attributes", "heatmap": "false"}
-_LIMIT_S = 900.0
+LIMIT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,12 @@ def run(
     *,
     faults: Mapping[str, int] = FAULTS,
     outage_s: float = 10.0,
+    limit_s: float = LIMIT_S,
 ) -> Report:
-    """Run the job undisturbed for its pace, then again with the faults."""
+    """Run the job undisturbed for its pace, then again with the faults.
+
+    Raises TimeoutError when one of them takes longer than ``limit_s``.
+    """
     store = FailingStore()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -135,13 +139,13 @@ def run(
     ):
         calm = photos[: max(16, len(photos) // 5)]
         started = time.monotonic()
-        jobs.wait(jobs.submit(calm, OPTIONS), _LIMIT_S)
+        jobs.wait(jobs.submit(calm, OPTIONS), limit_s)
         seconds_each = (time.monotonic() - started) / len(calm)
 
         job = jobs.submit(photos, OPTIONS)
         breaking = _Faults(site, store, seed, faults, outage_s)
         started = time.monotonic()
-        end = jobs.wait(job, _LIMIT_S, breaking)
+        end = jobs.wait(job, limit_s, breaking)
         ended = time.monotonic()
         if not breaking.all_happened():
             raise RuntimeError("the job ended before all faults had happened")

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from geofix.cli.supervisor import Child, Supervisor
 from geofix.engine.gallery.directory import DataDirectory
-from geofix.errors import DataDirectoryBusy
+from geofix.errors import DataDirectoryBusy, InvalidOption
 from geofix.jobs.tasks import BATCH_QUEUE, CONTROL_QUEUE, REINDEX_QUEUE
 from geofix.settings import Settings
 from workers.health import Pulse
@@ -39,11 +39,15 @@ _WORKERS = ("worker", "control")
 
 
 def run_all(config: Settings) -> None:
-    """Run everything until told to stop. Raises ChildFailed, DataDirectoryBusy."""
+    """Run everything until told to stop. Raises ChildFailed, DataDirectoryBusy, InvalidOption."""
     owner = DataDirectory(config.data_dir).owner()
     if owner is not None:
         raise DataDirectoryBusy(
             f"The data directory is held by `{owner.command}` (process {owner.pid}). Stop it first."
+        )
+    if config.worker_engine == "local":
+        raise InvalidOption(
+            "With --all the service holds the model for its workers: unset GEOFIX_WORKER_ENGINE."
         )
     port = config.port or _free_port(config.host)
     children, environment = [], dict(os.environ)

@@ -6,7 +6,7 @@ import warnings
 
 import click
 
-from geofix.settings import settings
+from geofix.settings import Settings, settings
 
 _NAME = click.option(
     "--name",
@@ -14,6 +14,8 @@ _NAME = click.option(
     show_default=True,
     help="Unique among the workers of a data directory.",
 )
+
+_PROCESSES = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,8 +37,12 @@ def worker() -> None:
     help="batch: photos; control: sweeps and webhooks, which should not wait behind photos; "
     "reindex: new versions of galleries, one at a time.",
 )
-@click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
-def run(name: str, queue: tuple[str, ...], processes: int) -> None:
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="[default: 2; with GEOFIX_WORKER_ENGINE=local always 1]",
+)
+def run(name: str, queue: tuple[str, ...], processes: int | None) -> None:
     """Take tasks until told to stop; then what is in work is kept or given back."""
     from geofix.observability.logging import begin
     from workers.app import create_app
@@ -44,6 +50,7 @@ def run(name: str, queue: tuple[str, ...], processes: int) -> None:
 
     config = settings()
     begin(config)
+    processes = _processes(config, processes)
     # Celery's words about root are about pickle, which no task of ours is.
     warnings.filterwarnings("ignore", module="celery.platforms")
     app = create_app(config, name)
@@ -56,6 +63,18 @@ def run(name: str, queue: tuple[str, ...], processes: int) -> None:
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ]
     )
+
+
+def _processes(config: Settings, asked: int | None) -> int:
+    """How many a worker is to have. Raises UsageError."""
+    if config.worker_engine == "remote":
+        return asked or _PROCESSES
+    if asked is not None and asked > 1:
+        raise click.UsageError(
+            "A worker with an engine of its own has one process, which owns the data directory. "
+            "Start more workers, each with another GEOFIX_DATA_DIR."
+        )
+    return 1
 
 
 @worker.command()

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -23,9 +24,14 @@ from geofix.engine.gallery.durable import sync_directory, sync_file
 from geofix.errors import InvalidOption, StorageFull, Unavailable
 from geofix.settings import Settings
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 _FULL = re.compile(r"os error (28|27|122)\b|StorageFull|QuotaExceeded|InsufficientStorage")
 """ENOSPC, EFBIG and EDQUOT of a folder; what S3-compatible servers call it."""
 _LISTED = 1000
+RETRY: RetryConfig = {"max_retries": 8, "retry_timeout": timedelta(seconds=30)}
+"""How long a cloud that answers with errors is asked again."""
 
 
 class Objects:
@@ -62,7 +68,7 @@ class Objects:
                         # Options given here replace those of the environment, this one included.
                         "allow_http": os.environ.get("AWS_ALLOW_HTTP") == "true",
                     },
-                    retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=30)},
+                    retry_config=RETRY,
                 )
             )
         except (BaseError, ValueError) as error:

@@ -18,7 +18,7 @@ SWEEP_S = 5.0
 """How often ``sweep`` should run, anywhere, by anyone; two at once do no harm."""
 COLLECT_S = 3600.0
 """How often ``collect`` should."""
-CANCEL_S = 4.0
+CANCEL_S = 3.0
 """After so long a cancelled job ends, even if a worker has not let go of a chunk."""
 UNSTARTED_S = 10.0
 """A chunk that was sent so long ago, while no message waits in the queue, is sent again."""

@@ -54,6 +54,9 @@ class TaskSender(Protocol):
     async def webhook(self, job_id: str) -> None:
         """Ask for the call that tells of a job's end. Raises Unavailable."""
 
+    async def sweep(self, after_s: float) -> None:
+        """Ask for a sweep so many seconds from now. Raises Unavailable."""
+
     async def reindex(
         self,
         gallery: str,
@@ -87,6 +90,10 @@ class CelerySender:
         """Ask for the call that tells of a job's end."""
         await self._send(WEBHOOK, (job_id,), CONTROL_QUEUE, 0)
 
+    async def sweep(self, after_s: float) -> None:
+        """Ask for a sweep so many seconds from now."""
+        await self._send(SWEEP, (), CONTROL_QUEUE, 0, after_s)
+
     async def reindex(
         self,
         gallery: str,
@@ -100,8 +107,17 @@ class CelerySender:
         given = (gallery, base, model, quantization, pace, most_missing)
         await self._send(REINDEX, given, REINDEX_QUEUE, 0)
 
-    async def _send(self, name: str, args: tuple[object, ...], queue: str, priority: int) -> None:
-        send = partial(self._app.send_task, name, args=args, queue=queue, priority=priority)
+    async def _send(
+        self, name: str, args: tuple[object, ...], queue: str, priority: int, after_s: float = 0.0
+    ) -> None:
+        send = partial(
+            self._app.send_task,
+            name,
+            args=args,
+            queue=queue,
+            priority=priority,
+            countdown=after_s or None,
+        )
         try:
             await asyncio.to_thread(send, retry_policy=_RETRY)
         except (OperationalError, OSError) as error:

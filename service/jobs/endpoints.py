@@ -146,7 +146,7 @@ async def get_job(request: Request, job_id: JobId) -> JobAnswer:
 )
 async def cancel_job(request: Request, job_id: JobId) -> JobAnswer:
     """Work stops within seconds; results that exist by then stay."""
-    return JobAnswer.of(await jobs_of(request).store.cancel(job_id, caller_of(request).account))
+    return JobAnswer.of(await jobs_of(request).cancel(job_id, caller_of(request).account))
 
 
 @router.post(

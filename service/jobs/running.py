@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,7 +12,9 @@ from fastapi import FastAPI, Request
 
 from geofix.errors import Unavailable
 from geofix.jobs.store import JobStore, open_jobs
+from geofix.jobs.sweeping import CANCEL_S
 from geofix.jobs.tasks import CelerySender, TaskSender
+from geofix.jobs.types import Job, State
 from geofix.settings import Settings
 
 log = logging.getLogger("geofix.jobs")
@@ -32,6 +34,17 @@ class Jobs:
                 await self.sender.chunk(task)
         except Unavailable as error:
             log.warning("job %s was accepted; the sweep will start it: %s", job_id, error)
+
+    async def cancel(self, job_id: str, owner: str) -> Job:
+        """Stop a job, and see that it ends though a worker does not let go of a chunk.
+
+        Raises NotFound, Conflict.
+        """
+        job = await self.store.cancel(job_id, owner)
+        if job.state is State.CANCELLING:
+            with suppress(Unavailable):  # the next sweep does it
+                await self.sender.sweep(CANCEL_S)
+        return job
 
 
 def attach(app: FastAPI, jobs: Jobs | None) -> None:

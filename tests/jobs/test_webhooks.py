@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
 from standardwebhooks.webhooks import Webhook
 
 from geofix.errors import InvalidOption
+from geofix.jobs import webhooks
 from geofix.jobs.addresses import resolve
 from geofix.jobs.store import JobStore
 from geofix.jobs.sweeping import sweep
@@ -42,12 +44,18 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._handler = Handler
+        self.listen()
         self.url = f"http://localhost:{self._server.server_port}/hook?a=1"
+
+    def listen(self, port: int = 0) -> None:
+        """Answer at a port."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 
     def close(self) -> None:
+        """Be down; again is no error."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -109,6 +117,32 @@ def test_a_receiver_that_is_down_gets_its_call_when_it_is_back(
         assert await deliver(store, job.id)
         ids = {headers["webhook-id"] for headers, _ in receiver.calls}
         assert len(ids) == 1
+
+    play(scene)
+
+
+def test_a_receiver_that_does_not_listen_gets_its_call_when_it_does(
+    play: Playing, submit: Submitting, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "FIRST_DELAY_S", 0.05)
+    receiver.close()
+
+    async def scene(store: JobStore) -> None:
+        sender = CelerySender(store.config.redis_url)
+        job = await submit(store, 1, webhook=receiver.url)
+        await _work(store, job.id, 0)
+
+        async def attempt() -> bool:
+            """As the clock and a worker would."""
+            async with asyncio.timeout(30.0):
+                while not (await sweep(store, sender)).webhooks:  # noqa: ASYNC110 - as beat does
+                    await asyncio.sleep(0.02)
+            return await deliver(store, job.id)
+
+        assert [await attempt() for _ in range(3)] == [False] * 3
+        receiver.listen(urlsplit(receiver.url).port or 0)
+        assert await attempt()
+        assert len(receiver.calls) == 1
 
     play(scene)
 
