@@ -32,6 +32,22 @@ class LocalServer:
         """While it is set, requests wait."""
         self.store = QdrantClient(":memory:")
         self._lock = threading.Lock()
+        self._strict: dict[str, Any] = {}
+
+    def made(self, request: Any) -> None:
+        """Remember what strict mode a collection was made with."""
+        self._strict[request.collection_name] = request.strict_mode_config
+
+    def refuse_beyond(self, request: Any, context: grpc.ServicerContext) -> None:
+        """What a server in strict mode refuses: more results, or more points, than are allowed."""
+        strict = self._strict.get(request.collection_name)
+        if strict is None:
+            return
+        if getattr(request, "limit", 0) > strict.max_query_limit:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "strict mode: limit")
+        batch = len(request.points) if isinstance(request, wire.UpsertPoints) else 0
+        if batch > strict.upsert_max_batchsize:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "strict mode: batch")
 
     def asked(self, kind: type[Message]) -> list[Any]:
         """The requests of one kind, in order."""
@@ -51,6 +67,7 @@ class LocalServer:
 
 class _Collections(collections_service_pb2_grpc.CollectionsServicer):
     def __init__(self, local: LocalServer) -> None:
+        self._local = local
         self._turn = local.turn
 
     def CollectionExists(self, request: Any, context: grpc.ServicerContext) -> Message:
@@ -62,6 +79,7 @@ class _Collections(collections_service_pb2_grpc.CollectionsServicer):
         with self._turn(request, context) as store:
             vectors = GrpcToRest.convert_vectors_config(request.vectors_config)
             store.create_collection(request.collection_name, vectors_config=vectors)
+            self._local.made(request)
             return wire.CollectionOperationResponse(result=True)
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Message:
@@ -90,7 +108,13 @@ class _Collections(collections_service_pb2_grpc.CollectionsServicer):
 
 class _Points(points_service_pb2_grpc.PointsServicer):
     def __init__(self, local: LocalServer) -> None:
-        self._turn = local.turn
+        self._local = local
+
+    @contextmanager
+    def _turn(self, request: Any, context: grpc.ServicerContext) -> Iterator[QdrantClient]:
+        self._local.refuse_beyond(request, context)
+        with self._local.turn(request, context) as store:
+            yield store
 
     def Upsert(self, request: Any, context: grpc.ServicerContext) -> Message:
         with self._turn(request, context) as store:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import models
 
 from geofix.engine.gallery.captured import span
 from geofix.engine.gallery.edge import EdgeGallery
@@ -449,3 +450,46 @@ def same(a: Point, b: Point) -> bool:
         and (a.gps.tobytes() if a.gps is not None else b"")
         == (b.gps.tobytes() if b.gps is not None else b"")
     )
+
+
+@pytest.mark.server
+@pytest.mark.skipif(not NAMED_SERVER, reason="local mode has no graph, no indexes, no strict mode")
+def test_a_server_has_what_it_was_asked_for(tmp_path: Path) -> None:
+    """What local mode cannot show; the requests themselves are looked at in test_qdrant.py."""
+
+    async def check() -> None:
+        gallery = await qdrant(tmp_path)
+        assert isinstance(gallery, QdrantGallery)
+        await gallery.upsert(POINTS)
+        await gallery.optimize()
+        client = QdrantServer(NAMED_SERVER, deadline_s=60.0).client
+        try:
+            held = await client.get_collection(gallery.collection)
+            assert held.status is models.CollectionStatus.GREEN
+            indexes = {name: index.data_type for name, index in held.payload_schema.items()}
+            keywords = ("cell", "country", "source", "licence", "contributor", "sha256")
+            assert indexes == {
+                **dict.fromkeys(keywords, models.PayloadSchemaType.KEYWORD),
+                "captured": models.PayloadSchemaType.FLOAT,
+                "location": models.PayloadSchemaType.GEO,
+            }
+            assert isinstance(held.config.quantization_config, models.ScalarQuantization)
+            strict = held.config.strict_mode_config
+            assert strict is not None
+            assert strict.enabled
+            assert strict.search_allow_exact
+            with pytest.raises(Exception, match=r"(?i)index"):  # it refuses what would be slow
+                await client.scroll(
+                    gallery.collection,
+                    models.Filter(
+                        must=[models.FieldCondition(key="uri", match=models.MatchValue(value="x"))]
+                    ),
+                )
+            snapshot = await client.create_snapshot(gallery.collection)
+            assert snapshot is not None
+            assert snapshot.size > 0
+        finally:
+            await client.delete_collection(gallery.collection)
+            await client.close()
+
+    asyncio.run(check())

@@ -13,6 +13,7 @@ from qdrant_client import models
 from geofix.engine.gallery.conditions import KEYWORDS, conditions
 from geofix.engine.gallery.port import Quantization, Space
 from geofix.engine.gallery.qdrant_points import (
+    MOST_FOUND,
     create_collection,
     from_record,
     search_params,
@@ -32,7 +33,6 @@ _EXACT_FLOATS = 16_000_000
 _EXACT_FILTERED_FLOATS = 256_000_000
 """The same with a filter, where the graph may be cut into pieces."""
 _WRITE_BATCH = 200
-_MOST_VALUES = 1_000_000
 _GREEN_WITHIN_S = 3600.0
 _POLL_S = 0.2
 
@@ -125,11 +125,11 @@ class QdrantGallery:
             inside = _inside(hits, where)
             if len(inside) < k and len(hits) < wanted and not exact:
                 exact = True  # the graph found fewer than there are
-            elif len(inside) >= k or len(hits) < wanted:
+            elif len(inside) >= k or len(hits) < wanted or wanted == MOST_FOUND:
                 ordered = sorted(inside, key=lambda hit: (-hit.score, str(hit.id)))
                 return [to_neighbour(hit, self._info.name) for hit in ordered[:k]]
             else:
-                wanted *= 4
+                wanted = min(4 * wanted, MOST_FOUND)
 
     async def count(self, where: Filter | None = None) -> int:
         """How many points pass the filter, exactly."""
@@ -157,7 +157,7 @@ class QdrantGallery:
     async def facet(self, field: str) -> dict[str, int]:
         """How many points hold each value of an indexed field, most frequent first."""
         response = await self._server.call(
-            lambda c: c.facet(self.collection, field, limit=_MOST_VALUES, exact=True)
+            lambda c: c.facet(self.collection, field, limit=MOST_FOUND, exact=True)
         )
         return {str(hit.value): hit.count for hit in response.hits if hit.count}
 

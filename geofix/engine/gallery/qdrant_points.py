@@ -16,8 +16,8 @@ from geofix.settings import QdrantLayout
 
 EF = 512
 """Width of a search in the graph: recall 0.998 at 100 000 points."""
-_MOST_FOUND = 10_000
-"""Results that one search may ask for."""
+MOST_FOUND = 1_000_000
+"""Results, or values of a field, that one request may ask for: an area may hold few of many."""
 _LONGEST_MATCH = 10_000
 """Values that one condition may name: excluded ids, and the cells of an area."""
 _WRITE_BATCH = 1000
@@ -61,10 +61,10 @@ async def create_collection(
         quantization_config=_quantized(quantization),
         strict_mode_config=models.StrictModeConfig(
             enabled=True,
-            max_query_limit=_MOST_FOUND,
+            max_query_limit=MOST_FOUND,
             unindexed_filtering_retrieve=False,
             unindexed_filtering_update=False,
-            search_max_hnsw_ef=4 * _MOST_FOUND,
+            search_max_hnsw_ef=4 * MOST_FOUND,
             search_allow_exact=True,
             search_max_oversampling=4.0,
             upsert_max_batchsize=_WRITE_BATCH,
