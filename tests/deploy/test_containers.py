@@ -109,7 +109,7 @@ def test_the_containers_do_a_job_together(tmp_path: Path, jpeg: bytes) -> None:
         def here(name: str, container: Container) -> dict[str, str]:
             moved = {
                 "PATH": f"{BIN}:{os.environ['PATH']}",
-                "GEOFIX_DATA_DIR": str(tmp_path / name),
+                "GEOFIX_DATA_DIR": str(tmp_path / _volume(name)),
                 "GEOFIX_OBJECT_STORE_URL": f"file://{tmp_path / 'objects'}",
                 "GEOFIX_REDIS_URL": valkey.connection_url,
                 "GEOFIX_PORT": str(port),
@@ -124,7 +124,7 @@ def test_the_containers_do_a_job_together(tmp_path: Path, jpeg: bytes) -> None:
 
         (tmp_path / "objects").mkdir()
         containers = ours(FILLED)
-        assert set(containers) == {"service", "worker", "control", "clock"}
+        assert set(containers) == {"service", "worker", "control", "reindex", "clock"}
         made = subprocess.run(  # as the first lines of docker-compose.yml say
             ["geofix", "keys", "create", "me", "--scope", "admin"],  # noqa: S607
             env=here("service", containers["service"]),
@@ -166,6 +166,13 @@ def _free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])
+
+
+def _volume(name: str) -> str:
+    """What a container has at /data: the re-index worker has the service's."""
+    volumes = compose()["services"][name].get("volumes", [])
+    assert isinstance(volumes, list)
+    return next((v.removesuffix(":/data") for v in volumes if v.endswith(":/data")), name)
 
 
 def _is_well(container: Container, environment: dict[str, str]) -> bool:

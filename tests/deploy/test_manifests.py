@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping
@@ -269,6 +270,23 @@ def test_every_dashboard_and_alert_comes_along(tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": at(rule, "spec.groups")}))
     run(["promtool", "check", "rules", file])
+
+
+@pytest.mark.tools
+def test_the_overlay_of_the_guide_renders(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
+    (own,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "kustomization.yaml").write_text(own)
+    for folder in ("k8s", "monitoring"):
+        shutil.copytree(ROOT / folder, tmp_path / "geofix" / folder)
+    said = run([tool("kubectl"), "kustomize", tmp_path])
+    assert "image: registry.example.org/geofix:0.1.0-cpu" in said
+    assert "GEOFIX_OBJECT_STORE_URL: s3://your-bucket/geofix" in said
+    assert "host: geofix.your.org" in said
+    assert "example.org\n" not in said.replace("registry.example.org", "")
+    for secret, keys in SECRETS.items():
+        assert secret in guide
+        assert all(key in guide for key in keys)
 
 
 @pytest.mark.tools
