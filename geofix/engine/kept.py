@@ -20,7 +20,7 @@ _OVERHEAD = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class KeptPhoto:
     """What was seen of a photo."""
 
     photo: Photo
@@ -44,7 +44,7 @@ class Sight:
         generators: Iterable[Generator],
         proposals: Sequence[Proposal],
         prediction: Prediction,
-    ) -> Sight:
+    ) -> KeptPhoto:
         """What is worth keeping of a photo that has been located."""
         return cls(
             photo=replace(photo, pixels=_NO_PIXELS),
@@ -80,28 +80,28 @@ class Sight:
 
 
 class Kept:
-    """Sights by the id of their answer, for a limited time and in limited memory."""
+    """What was seen of photos, by their answers' ids, for a limited time and in limited memory."""
 
     def __init__(self, *, seconds: float, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
-        self._sights: TTLCache[tuple[str, str], Sight] = TTLCache(
+        self._photos: TTLCache[tuple[str, str], KeptPhoto] = TTLCache(
             memory_bytes, seconds, getsizeof=_size
         )
 
-    def put(self, answer_id: str, account: str, sight: Sight) -> None:
-        """Keep a sight; where memory is short, the least recently used go."""
-        if _size(sight) <= self._memory_bytes:
-            self._sights[answer_id, account] = sight
+    def put(self, answer_id: str, account: str, photo: KeptPhoto) -> None:
+        """Keep what was seen; where memory is short, the least recently used go."""
+        if _size(photo) <= self._memory_bytes:
+            self._photos[answer_id, account] = photo
 
-    def get(self, answer_id: str, account: str) -> Sight:
-        """The sight of an answer to this account. Raises NotFound."""
-        sight = self._sights.get((answer_id, account))
-        if sight is None:
+    def get(self, answer_id: str, account: str) -> KeptPhoto:
+        """What was seen for an answer to this account. Raises NotFound."""
+        photo = self._photos.get((answer_id, account))
+        if photo is None:
             raise NotFound(
                 "Nothing is kept under this id: it was never asked to be, or its time is over. "
                 "Send the photo again with keep=true."
             )
-        return sight
+        return photo
 
 
 def _size(value: object) -> int:

@@ -23,7 +23,7 @@ from geofix.engine.generators.chosen import Generators
 from geofix.engine.generators.lmm import LmmGenerator
 from geofix.engine.generators.lmm.breaker import State
 from geofix.engine.generators.port import Generator
-from geofix.engine.kept import NEED_PHOTO, Kept, Sight
+from geofix.engine.kept import NEED_PHOTO, Kept, KeptPhoto
 from geofix.engine.location.space import LocationSpace
 from geofix.engine.privacy import PrivacyPolicy
 from geofix.engine.searching import cannot_compare, opened, search
@@ -174,7 +174,7 @@ class Locator:
         self._tell(prediction, options)
         if options.keep and cap_km is None:
             query = found.query
-            sight = Sight.of(
+            kept = KeptPhoto.of(
                 query.photo,
                 query.embedding,
                 found.encoder,
@@ -182,7 +182,7 @@ class Locator:
                 found.proposals,
                 prediction,
             )
-            self._kept.put(prediction.id, options.account, sight)
+            self._kept.put(prediction.id, options.account, kept)
         return replace(prediction, cap_km=cap_km, timings_ms=clock.total())
 
     async def find(self, data: bytes, options: LocateOptions, clock: Stopwatch) -> Findings:
@@ -215,12 +215,12 @@ class Locator:
         """
         clock = Stopwatch(self._watch.stage)
         generators = self._generators.named(options.generators)
-        sight = self._kept.get(answer_id, options.account)
-        recalled, degraded = sight.recall(generators, by_name="auto" not in options.generators)
+        kept = self._kept.get(answer_id, options.account)
+        recalled, degraded = kept.recall(generators, by_name="auto" not in options.generators)
         view = await self._view(options.galleries, options.account)
-        if view.eye.name != sight.encoder:
+        if view.eye.name != kept.encoder:
             raise unseen(view.eye.name)
-        found = await search(view, sight.photo, sight.embedding, options, self._settings, clock)
+        found = await search(view, kept.photo, kept.embedding, options, self._settings, clock)
         found = replace(found, proposals=recalled, degraded=(*found.degraded, *degraded))
         others = [generator for generator in generators if generator.channel not in NEED_PHOTO]
         found = found.joined(*await propose_all(others, found.query, clock))
