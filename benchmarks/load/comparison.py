@@ -47,10 +47,10 @@ class Cell:
         return statistics.median(self.per_s)
 
 
-def best_batch(limit: Server, photo: Path, seconds: float) -> int:
+def best_batch(limit: Server, photo: Path, seconds: float, batches: Sequence[int]) -> int:
     """The size with which the bare limit is quickest."""
     rates = {}
-    for size in BATCHES:
+    for size in batches:
         run(Load(f"{limit.address}/{size}", str(photo), seconds, size))
         rates[size] = httpx.get(limit.address).json()["photos_per_s"]
     return max(rates, key=lambda size: rates[size])
@@ -64,23 +64,22 @@ def compare(
     *,
     seconds: float,
     rounds: int,
-    concurrency: Sequence[int] = CONCURRENCY,
+    clients: int,
+    batch: int,
 ) -> list[Cell]:
-    """Every server at every concurrency, each slice right after one of the bare limit."""
-    cells: list[Cell] = []
-    best = best_batch(limit, photo, seconds / 2)
+    """Every server with so many clients, turn about with the limit; the servers are paused."""
+    row = {s.name: Cell(s.name, name, clients) for s in (limit, *servers)}
     for server in servers:
-        run(_load(server, photo, seconds / 2, 8))  # warm
-    for clients in concurrency:
-        row = {s.name: Cell(s.name, name, clients) for s in (limit, *servers)}
-        for _ in range(rounds):
-            _limit_slice(row[limit.name], limit, photo, seconds, 1 if clients == 1 else best)
-            for server in servers:
+        with server.awake():
+            run(_load(server, photo, seconds / 4, clients))  # warm
+    for _ in range(rounds):
+        _limit_slice(row[limit.name], limit, photo, seconds, batch)
+        for server in servers:
+            with server.awake():
                 before = server.processor_s()
                 results = run(_load(server, photo, seconds, clients))
                 row[server.name].add(results, server.processor_s() - before)
-        cells += row.values()
-    return cells
+    return [*row.values()]
 
 
 def ratios(cells: Sequence[Cell]) -> dict[tuple[str, str, int], float]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,21 @@ class Server:
     def memory_mb(self) -> float:
         """Resident now, of all of them."""
         return float(sum(process.memory_info().rss for process in self._processes())) / 2**20
+
+    def pause(self) -> None:
+        """Stop all of them where they are: some keep a core busy while nobody asks."""
+        for process in self._processes():
+            process.suspend()
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Not paused meanwhile."""
+        for process in self._processes():
+            process.resume()
+        try:
+            yield
+        finally:
+            self.pause()
 
     def _processes(self) -> list[psutil.Process]:
         first = psutil.Process(self.pid)
@@ -97,12 +113,25 @@ def process(
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it with all that it started: some leave processes behind, at work on nothing."""
+    started = []
+    with suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).children(recursive=True)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)  # what is paused does not hear that it is to end
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in started:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def wait(process: subprocess.Popen[bytes], deadline: float) -> None:

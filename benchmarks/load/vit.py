@@ -34,8 +34,7 @@ class _Graph:
         self._rng = np.random.default_rng(0)
 
     def weight(self, *shape: int) -> str:
-        values = self._rng.normal(0, 0.02, shape).astype(np.float32)
-        return self.constant(values)
+        return self.constant(np.float32(0.02) * self._rng.standard_normal(shape, np.float32))
 
     def constant(self, values: npt.ArrayLike) -> str:
         name = f"w{len(self.weights)}"
