@@ -52,6 +52,7 @@ from service.locate.cache import AnswerCache
 from service.locate.endpoints import router as locate_router
 from service.metering import Metering
 from service.page.endpoints import router as page_router
+from service.page.reference import router as reference_router
 from service.replica import refuse_change
 from service.request_id import RequestId
 from service.tracing import Tracing
@@ -110,6 +111,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
             "metrics": False,
             "logs": False,
         },  # they tell paths and queries
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere: service.page.reference
+        redoc_url=None,
         redirect_slashes=False,  # a redirect is no problem document, and trusts the Host header
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
@@ -128,7 +131,10 @@ def create_app(config: Settings | None = None) -> FastAPI:
             dependencies=[Depends(needed), Depends(refuse_change)],
             responses=problems.responses(*_ANYWHERE),
         )
-    for router in (health_router, page_router, internal.router, copying_router):
+    for router in (
+        *(health_router, page_router, reference_router),
+        *(internal.router, copying_router),
+    ):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(

@@ -20,12 +20,6 @@ _BY_DEFAULT = {
     "Cache-Control": "no-store",
 }
 """Where the response does not say otherwise itself."""
-_DOCS = {
-    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src https: data:; "
-    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src https://cdn.jsdelivr.net "
-    "'unsafe-inline'; frame-ancestors 'none'"
-}
-"""Of /docs, which FastAPI writes: its scripts lie elsewhere."""
 
 
 def tell(scope: MutableMapping[str, object], headers: Mapping[str, str]) -> None:
@@ -47,8 +41,7 @@ class ResponseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                docs = _DOCS if scope["path"] == "/docs" else {}
-                for name, value in {**_BY_DEFAULT, **docs}.items():
+                for name, value in _BY_DEFAULT.items():
                     headers.setdefault(name, value)
                 headers.update(_ALWAYS)
                 headers.update(cast("dict[str, str]", scope.get(_KEY, {})))

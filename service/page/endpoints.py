@@ -18,7 +18,7 @@ from starlette.responses import Response
 from geofix.errors import InvalidOption, InvalidRequest, NotFound
 from geofix.geo.gazetteer import gazetteer
 from geofix.settings import Settings
-from service.page.files import INDEX, PageFile, page_files
+from service.page.files import INDEX, answer, page_files
 from service.page.schemas import Label, Labels, PageSettings
 from service.problems import responses
 from service.running import settings_of
@@ -110,24 +110,13 @@ async def _file(request: Request, path: str, caching: str) -> Response:
         raise NotFound("The page has no such file.")
     headers = {
         "Cache-Control": caching,
-        "ETag": found.etag,
-        "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Content-Security-Policy": content_security_policy(settings_of(request)),
         "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
     }
-    if request.headers.get("if-none-match") == found.etag:
-        return Response(status_code=304, headers=headers)
-    return _body(request, found, headers)
-
-
-def _body(request: Request, found: PageFile, headers: dict[str, str]) -> Response:
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(found.content, headers=headers, media_type=found.media_type)
-    encoded = {**headers, "Content-Encoding": "gzip"}
-    return Response(found.compressed, headers=encoded, media_type=found.media_type)
+    return answer(request, found, headers)
 
 
 def content_security_policy(config: Settings) -> str:

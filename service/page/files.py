@@ -1,4 +1,4 @@
-"""The built page: read and compressed once, served from memory."""
+"""Files of pages: read and compressed once, served from memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
+
+from fastapi import Request
+from starlette.responses import Response
 
 INDEX = "index.html"
 _TYPES = {
@@ -25,7 +28,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """One file of the page."""
+    """One file of a page."""
 
     content: bytes
     compressed: bytes
@@ -47,15 +50,26 @@ def _below(folder: Traversable, at: PurePosixPath) -> list[tuple[str, PageFile]]
         if entry.is_dir():
             found += _below(entry, at / entry.name)
         elif (media_type := _TYPES.get(PurePosixPath(entry.name).suffix)) is not None:
-            found.append((str(at / entry.name), _read(entry, media_type)))
+            found.append((str(at / entry.name), page_file(entry.read_bytes(), media_type)))
     return found
 
 
-def _read(entry: Traversable, media_type: str) -> PageFile:
-    content = entry.read_bytes()
+def page_file(content: bytes, media_type: str) -> PageFile:
+    """A file of this content."""
     return PageFile(
         content=content,
         compressed=gzip.compress(content, 9, mtime=0),
         media_type=media_type,
         etag=f'"{hashlib.sha256(content).hexdigest()[:32]}"',
     )
+
+
+def answer(request: Request, file: PageFile, headers: Mapping[str, str]) -> Response:
+    """The file with these headers, compressed where it may be; 304 for who has it already."""
+    told = {**headers, "ETag": file.etag, "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == file.etag:
+        return Response(status_code=304, headers=told)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(file.content, headers=told, media_type=file.media_type)
+    encoded = {**told, "Content-Encoding": "gzip"}
+    return Response(file.compressed, headers=encoded, media_type=file.media_type)

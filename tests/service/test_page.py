@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -23,6 +25,24 @@ def test_the_page_is_served_or_says_how_to_build_it(client: httpx.Client) -> Non
         assert "make web" in page.json()["detail"]
     assert client.get("/assets/..%2f..%2ffiles.py").status_code == 404
     assert client.get("/assets/none.js").json()["type"] == "urn:geofix:problem:not-found"
+
+
+def test_the_reference_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/docs")
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "default-src 'none'" in policy
+    assert "//" not in policy + page.text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(loaded) == 4
+    for name in loaded:
+        if name != "data:,":
+            file = client.get(name)
+            assert (file.status_code, file.headers["content-encoding"]) == (200, "gzip")
+            assert len(file.content) > 50
+    assert "validatorUrl: null" in client.get("/docs/start.js").text
+    assert client.get("/docs/none.js").json()["type"] == "urn:geofix:problem:not-found"
+    assert client.get("/redoc").status_code == 404
 
 
 def test_nothing_but_the_operators_tiles_may_come_from_elsewhere() -> None:
