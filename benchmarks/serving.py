@@ -8,7 +8,7 @@ answered.
 
 ``--part``, ``--photo`` and ``--clients`` choose among them; what FILE holds already is kept and
 shown, so that the whole can be measured bit by bit. Processor time for one photo tells most where
-the machine is not idle otherwise.
+the machine is not idle otherwise; slices that something else disturbed are made again.
 """
 
 from __future__ import annotations

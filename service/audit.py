@@ -75,11 +75,10 @@ class Audit:
                 request=request,
                 account=account,
                 action=action,
-                photo=await asyncio.to_thread(self.photo, sha256) if sha256 else "",
                 options=options or {},
                 radius_90_km=radius_90_km,
             )
-            await asyncio.to_thread(self._append, entry)
+            await asyncio.to_thread(self._append, entry, sha256)
 
     def photo(self, sha256: str) -> str:
         """What the audit calls a photo of this hash."""
@@ -98,7 +97,9 @@ class Audit:
                         except ValidationError:
                             continue  # cut off by a crash, or the line that ends such a one
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: Entry, sha256: str) -> None:
+        if sha256:
+            entry = entry.model_copy(update={"photo": self.photo(sha256)})
         path = self._folder / f"{entry.at:%Y-%m-%d}.jsonl"
         line = entry.model_dump_json().encode() + b"\n"
         try:

@@ -253,7 +253,9 @@ class Locator:
         """
         await self._policy.cap_km(data)
         with self.courtesy.present(lane):
-            return await self.batcher.put(data, lane, admitted=admitted).embedding()
+            passing = self.batcher.put(data, lane, admitted=admitted)
+            embedding = await passing.embedding()
+        return replace(embedding, sha256=passing.decoded.result().sha256)
 
     async def embed_location(self, latlon: Float64Array) -> Float32Array:
         """float32 [N, 512]: location vectors of (lat, lon) [N, 2] in degrees."""

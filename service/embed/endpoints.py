@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from geofix.engine.locate import Locator
-from geofix.engine.types import Lane
+from geofix.engine.types import Embedding, Lane
 from geofix.errors import (
     EmptyPhoto,
     GeofixError,
@@ -49,6 +48,8 @@ Entry = bytes | GeofixError
 
 _AT_ONCE = 8
 """Photos of one request that are on their way together."""
+_FEW = 2
+"""Vectors that are written down in less time than it takes to hand them to a thread."""
 _BINARY = {"type": "string", "format": "binary"}
 
 
@@ -97,14 +98,9 @@ async def embed_image(request: Request) -> Response:
     results = await unless_disconnected(request, _embed_all(locator, entries))
     if len(results) == 1 and isinstance(results[0], GeofixError):
         raise results[0]
-    await _audit(request, entries)
-    embeddings = [
-        ImageEmbedding(vector=None, problem=problem_of(result, request))
-        if isinstance(result, GeofixError)
-        else result
-        for result in results
-    ]
-    return await _json(ImageEmbeddings(encoder=locator.encoder.name, embeddings=embeddings))
+    await _audit(request, results)
+    told = [_told(request, result) for result in results]
+    return await _json(ImageEmbeddings(encoder=locator.encoder.name, embeddings=told), len(told))
 
 
 @router.post(
@@ -141,7 +137,7 @@ async def embed_location(request: Request) -> Response:
                 "(-90 to 90), longitude (-180 to 180)."
             )
     vectors = await unless_disconnected(request, locator.embed_location(latlon))
-    return await _json(LocationEmbeddings(embeddings=vectors.tolist()))
+    return await _json(LocationEmbeddings(embeddings=vectors.tolist()), len(vectors))
 
 
 async def _photos(request: Request) -> Sequence[Entry]:
@@ -161,16 +157,15 @@ async def _photos(request: Request) -> Sequence[Entry]:
             raise uploads.unsupported(request, "image/*", uploads.MULTIPART, uploads.JSON)
 
 
-async def _audit(request: Request, entries: Sequence[Entry]) -> None:
-    """Record whose vectors were asked for, before they are told."""
-    for entry in entries:
-        if not isinstance(entry, GeofixError):
-            sha256 = await asyncio.to_thread(lambda data: hashlib.sha256(data).hexdigest(), entry)
+async def _audit(request: Request, results: Sequence[Embedding | GeofixError]) -> None:
+    """Record whose vectors are told, before they are."""
+    for result in results:
+        if isinstance(result, Embedding):
             await audit_of(request).record(
                 "embed",
                 request=request_id(request.scope),
                 account=caller_of(request).account,
-                sha256=sha256,
+                sha256=result.sha256,
             )
 
 
@@ -188,9 +183,7 @@ def _present(photo: bytes) -> Entry:
         return error
 
 
-async def _embed_all(
-    locator: Locator, entries: Sequence[Entry]
-) -> list[ImageEmbedding | GeofixError]:
+async def _embed_all(locator: Locator, entries: Sequence[Entry]) -> list[Embedding | GeofixError]:
     """All photos of a request, a few at a time: those of one caller must not fill the line.
 
     Raises Overloaded for the request as a whole; once admitted, none of its photos is refused.
@@ -198,28 +191,30 @@ async def _embed_all(
     locator.batcher.admit(Lane.INTERACTIVE)
     few = asyncio.Semaphore(_AT_ONCE)
 
-    async def embed(entry: Entry) -> ImageEmbedding | GeofixError:
+    async def embed(entry: Entry) -> Embedding | GeofixError:
+        if isinstance(entry, GeofixError):
+            return entry
         async with few:
-            return await _embed(locator, entry)
+            try:
+                return await locator.embed_image(entry, admitted=True)
+            except GeofixError as error:
+                return error
 
     return list(await asyncio.gather(*(embed(entry) for entry in entries)))
 
 
-async def _embed(locator: Locator, entry: Entry) -> ImageEmbedding | GeofixError:
-    if isinstance(entry, GeofixError):
-        return entry
-    try:
-        embedding = await locator.embed_image(entry, admitted=True)
-    except GeofixError as error:
-        return error
-    location = embedding.location
+def _told(request: Request, result: Embedding | GeofixError) -> ImageEmbedding:
+    if isinstance(result, GeofixError):
+        return ImageEmbedding(vector=None, problem=problem_of(result, request))
+    location = result.location
     return ImageEmbedding(
-        vector=embedding.vector.tolist(),
+        vector=result.vector.tolist(),
         location=None if location is None else location.tolist(),
     )
 
 
-async def _json(content: BaseModel) -> Response:
+async def _json(content: BaseModel, vectors: int) -> Response:
     """Many floats take long to write down: not on the event loop."""
-    text = await asyncio.to_thread(content.model_dump_json)
+    few = vectors <= _FEW
+    text = content.model_dump_json() if few else await asyncio.to_thread(content.model_dump_json)
     return Response(text, media_type=uploads.JSON)

@@ -42,3 +42,5 @@ class Embedding:
     """float32 [C], probabilities of the encoder's class head; sums to 1."""
     location: Float32Array | None = None
     """float32 [512], L2-normalised, in the location encoder's space; from aligned encoders."""
+    sha256: str = ""
+    """Of the photo's file, in hexadecimal; empty where the encoder does not know the file."""
