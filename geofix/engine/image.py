@@ -219,6 +219,8 @@ def _rgb(image: Image.Image, factor: int) -> UInt8Array:
 
     Works in strips: the peak is the decoded picture and the result, whatever the mode.
     """
+    if factor == 1 and _is_opaque_rgb(image):
+        return np.asarray(image)
     width, height = image.size
     rows = factor * max(1, STRIP_PIXELS // (width * factor))
     strips = [
@@ -226,6 +228,10 @@ def _rgb(image: Image.Image, factor: int) -> UInt8Array:
         for top in range(0, height, rows)
     ]
     return np.concatenate(strips)
+
+
+def _is_opaque_rgb(image: Image.Image) -> bool:
+    return image.mode == "RGB" and not image.has_transparency_data
 
 
 def _is_large_webp(image: ImageFile.ImageFile) -> bool:
@@ -255,6 +261,8 @@ def _large_webp(data: bytes, factor: int) -> UInt8Array:
 
 def _opaque(image: Image.Image) -> Image.Image:
     """8-bit RGB; 16-bit grey is scaled, what is transparent lies on white."""
+    if _is_opaque_rgb(image):
+        return image
     if image.mode.startswith("I"):
         # Pillow's own conversion would clip at 255.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
