@@ -74,8 +74,15 @@ class Batcher:
         else:
             pace = Pace(limits.size or DEFAULT_SIZE)
         self.courtesy = courtesy or Courtesy()
-        self.queue = PhotoQueue(pace, len(encoders), limits.max_wait_s, watch or Watcher())
         decoders = limits.decoders or os.cpu_count() or 1
+        self.queue = PhotoQueue(
+            pace,
+            len(encoders),
+            limits.max_wait_s,
+            watch or Watcher(),
+            # Two jobs on the same cores hold each other up: more so the fewer they are.
+            in_turn=not self.encoder.on_gpu and len(encoders) == 1 and decoders <= pace.size,
+        )
         jobs: list[Job] = [
             Decoder(self.queue, self.encoder, lane, self.courtesy)
             for lane in Lane

@@ -27,7 +27,7 @@ DEFAULT_SIZE = 8
 """Photos in a full run where nobody has measured what is best."""
 LEAST_PLACES = 32
 """Photos that may be on their way in one lane, however small the batches are."""
-RUNS_AHEAD = 8
+RUNS_AHEAD = 6
 """Full runs of the model that may be on their way in one lane."""
 PATIENCE = 2.0
 """A photo is given up when it has waited this many times what may be waited at most."""
@@ -122,9 +122,17 @@ class PhotoQueue:
     """The line, the decoders' photos and those ready for the model."""
 
     def __init__(
-        self, pace: Pace, sessions: int, max_wait_s: Mapping[Lane, float], watch: Watcher
+        self,
+        pace: Pace,
+        sessions: int,
+        max_wait_s: Mapping[Lane, float],
+        watch: Watcher,
+        *,
+        in_turn: bool = False,
     ) -> None:
+        """``in_turn``: decoding waits for the model, which runs on the same cores."""
         self.pace = pace
+        self._in_turn = in_turn
         self._watch = watch
         self._max_wait_s = max_wait_s
         self._sessions = sessions
@@ -164,8 +172,8 @@ class PhotoQueue:
         """Wait for a photo of a lane to decode; None when the queue is closed."""
         with self._lock:
             while not self._closed:
-                room = [lane] if self._ready.depth(lane) < self._ahead else []
-                passing = self._line.take(time.monotonic(), room)
+                has_room = self._ready.depth(lane) < self._ahead and not self._model_first(lane)
+                passing = self._line.take(time.monotonic(), [lane] if has_room else [])
                 if passing is None:
                     self._to_decode.wait()
                 elif not _dropped(passing):
@@ -219,6 +227,7 @@ class PhotoQueue:
             elif len(batch) >= self.pace.size:
                 self._learn(seconds / len(batch) / self._sessions)
             self._saturated_since = now if len(self._line) else None
+            self._to_decode.notify_all()
         _tell(batch)
 
     def depth(self, lane: Lane) -> int:
@@ -287,6 +296,10 @@ class PhotoQueue:
         yield from self._running
         for waiting in (self._line, self._ready):
             yield from (passing for passing in waiting if not passing.given_up)
+
+    def _model_first(self, lane: Lane) -> bool:
+        """Whether photos of a lane wait for the run to end. Persons do not wait for a job's."""
+        return self._in_turn and any(p.lane in (lane, Lane.INTERACTIVE) for p in self._running)
 
     def _run_size(self, lane: Lane, now: float) -> int:
         """Photos of a full run: fewer of a batch job while persons may come any moment."""
