@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.simulation.trial import Trial
 from benchmarks.simulation.world import CapsuleEncoder, unit
+from geofix.engine import algebra
 from geofix.engine.choosing import pooling, verify
 from geofix.engine.choosing.scorer import Scorer
 from geofix.engine.types import Candidate, Channel, Filter, Float32Array, Float64Array
@@ -20,8 +21,10 @@ _REPEATS = 60
 def milliseconds(taken: Trial, encoder: CapsuleEncoder, scorer: Scorer) -> Float64Array:
     """[_REPEATS] ms for the first photo, with candidates of the following ones added to its own.
 
-    Their location vectors are given: encoding them is timed with the encoder.
+    Their location vectors are given: encoding them is timed with the encoder. Linear algebra has
+    one thread, as in a service.
     """
+    algebra.on_one_thread()
 
     def encode(latlon: Float64Array) -> Float32Array:
         return unit(encoder.encode(latlon).sum(axis=0))

@@ -13,6 +13,7 @@ import click
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from geofix.engine import algebra
 from geofix.errors import InvalidOption
 from geofix.observability import discretion, logging
 from geofix.settings import Settings, settings
@@ -115,6 +116,7 @@ def _let_signals_end_the_server_only() -> None:
 async def _run(config: Settings, listener: socket.socket) -> None:
     discretion.keep()
     sys.setswitchinterval(_SWITCH_S)
+    algebra.on_one_thread()
     in_json = config.log_format == "json"
     if in_json:
         logging.as_json()
