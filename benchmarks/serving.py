@@ -41,7 +41,7 @@ class Effort:
     """How long is measured."""
 
     stage_rounds: int = 200
-    seconds: float = 8.0
+    seconds: float = 4.0
     """Of one server's slice."""
     rounds: int = 3
     """Slices of every server, turn about."""
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="under a minute, not half an hour")
+    parser.add_argument("--quick", action="store_true", help="under a minute, not a quarter hour")
     parser.add_argument("--peers", action="store_true", help="LitServe, BentoML and infinity, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where figures are kept")
     parser.add_argument("--part", action="append", choices=PARTS, help="measure this part only")
