@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
@@ -67,8 +67,8 @@ QUICK = Effort(
 
 def under_load(
     record: Record, folder: Path, effort: Effort, cells: Sequence[tuple[str, int]], *, peers: bool
-) -> None:
-    """Compare on one model in every cell (photo and clients)."""
+) -> Iterator[None]:
+    """Compare on one model, one cell (photo and clients) a step."""
     model = folder / "models" / vit.NAME / f"{vit.NAME}.onnx"
     environments = user_cache_path("geofix") / "benchmarks"
     with ExitStack() as started:
@@ -97,6 +97,7 @@ def under_load(
                             batch=1 if clients == 1 else best,
                         )
                     )
+                    yield
 
 
 def _photo(folder: Path, name: str) -> Path:
@@ -133,7 +134,8 @@ def main() -> None:
         if {"load", "overload"} & {*parts}:
             vit.place(folder)
         if "load" in parts:
-            under_load(record, folder, effort, cells, peers=given.peers)
+            for _ in under_load(record, folder, effort, cells, peers=given.peers):
+                record.write(given.json)
         if "overload" in parts:
             with servers.geofix(folder) as embed:
                 file = _photo(folder, next(iter(SIZES)))
