@@ -213,16 +213,16 @@ def _resized_centre(
 
     Only what is kept is computed.
     """
-    kept = tuple(min(side, crop) for side, crop in zip(resized, how.crop, strict=True))
-    (top, left) = ((side - keep) // 2 for side, keep in zip(resized, kept, strict=True))
+    height, width = min(resized[0], how.crop[0]), min(resized[1], how.crop[1])
+    top, left = (resized[0] - height) // 2, (resized[1] - width) // 2
     across, down = picture.width / resized[1], picture.height / resized[0]
     box = (
         left * across,
         top * down,
-        min((left + kept[1]) * across, picture.width),
-        min((top + kept[0]) * down, picture.height),
+        min((left + width) * across, picture.width),
+        min((top + height) * down, picture.height),
     )
-    return picture.resize(kept[::-1], FILTERS[how.resampling], box)
+    return picture.resize((width, height), FILTERS[how.resampling], box)
 
 
 def _centre(pixels: UInt8Array, height: int, width: int) -> UInt8Array:
