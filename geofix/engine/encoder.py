@@ -199,30 +199,11 @@ def preprocess(pixels: UInt8Array, how: Preprocessing) -> Float32Array:
         resized = (how.resize * height // shortest, how.resize * width // shortest)
     else:
         resized = how.resize
-    picture = _resized_centre(Image.fromarray(pixels), resized, how)
-    values = np.asarray(picture).astype(np.float32) / np.float32(255)
+    picture = Image.fromarray(pixels).resize(resized[::-1], FILTERS[how.resampling])
+    values = _centre(np.asarray(picture), *how.crop).astype(np.float32) / np.float32(255)
     values -= np.array(how.mean, dtype=np.float32)
     values /= np.array(how.std, dtype=np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
-
-
-def _resized_centre(
-    picture: Image.Image, resized: tuple[int, int], how: Preprocessing
-) -> Image.Image:
-    """The middle, at most ``how.crop``, of the picture resized to (height, width).
-
-    Only what is kept is computed.
-    """
-    height, width = min(resized[0], how.crop[0]), min(resized[1], how.crop[1])
-    top, left = (resized[0] - height) // 2, (resized[1] - width) // 2
-    across, down = picture.width / resized[1], picture.height / resized[0]
-    box = (
-        left * across,
-        top * down,
-        min((left + width) * across, picture.width),
-        min((top + height) * down, picture.height),
-    )
-    return picture.resize((width, height), FILTERS[how.resampling], box)
 
 
 def _centre(pixels: UInt8Array, height: int, width: int) -> UInt8Array:

@@ -70,7 +70,7 @@ def test_a_photo_alone_fails_with_its_own_status(client: httpx.Client, jpeg: byt
         ({"photo": "", "photos": []}, 422, "invalid-option"),
         ({"photos": []}, 422, "invalid-option"),
         ({"photos": ["AAAA"] * 65}, 422, "invalid-option"),
-        ({"photo": ""}, 400, "invalid-request"),
+        ({"photo": "@@"}, 400, "invalid-request"),
         ({"photo": ""}, 400, "empty-photo"),
         ({"photo": "AAAA", "size": 3}, 422, "invalid-option"),
     ],
