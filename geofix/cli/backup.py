@@ -16,7 +16,7 @@ from geofix.engine.gallery import backups
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.sealed import SealedWriter
-from geofix.errors import Conflict
+from geofix.errors import Conflict, NotFound
 from geofix.remote.client import Service
 from geofix.settings import settings
 
@@ -37,7 +37,10 @@ def create(file: Path) -> None:
     owner may read it.
     """
     config = settings()
-    names = DataDirectory(config.data_dir).names()
+    directory = DataDirectory(config.data_dir)
+    if not directory.is_used:
+        raise NotFound("There is no data here. Run this where GEOFIX_DATA_DIR is the service's.")
+    names = directory.names()
     with TemporaryDirectory(dir=file.absolute().parent) as folder:
         taken = {name: Path(folder) / f"{name}.tar" for name in names}
 

