@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -118,6 +120,8 @@ def main() -> None:
     parser.add_argument("--photo", action="append", choices=_CHOICES, help="only this one's load")
     parser.add_argument("--clients", action="append", type=int, choices=CONCURRENCY)
     given = parser.parse_args()
+    # Told to end, it ends the servers first: paused ones would stay for ever.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     effort = QUICK if given.quick else Effort()
     photos = [_CHOICES[chosen] for chosen in given.photo or _CHOICES]
     cells = [
