@@ -30,6 +30,7 @@ from geofix.engine.gallery.records import (
     TEXT_FIELDS,
     from_batch,
     image_vectors,
+    parquet_writer,
     schema,
     to_batch,
 )
@@ -246,7 +247,7 @@ class Ledger(LedgerView):
             return
         with (
             replacing(self._manifest) as written,
-            pq.ParquetWriter(written, schema(self._dimension), compression="zstd") as writer,
+            parquet_writer(written, schema(self._dimension)) as writer,
         ):
             for batch in self._live_rows():
                 writer.write_batch(batch)

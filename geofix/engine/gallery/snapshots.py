@@ -22,7 +22,7 @@ from geofix.engine.gallery import canaries, versions
 from geofix.engine.gallery.directory import GalleryCard
 from geofix.engine.gallery.durable import sync_directory
 from geofix.engine.gallery.ledger import LOG, MANIFEST
-from geofix.engine.gallery.records import schema
+from geofix.engine.gallery.records import parquet_writer, schema
 from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from geofix.engine.gallery.versions import CARD, VersionCard, VersionState
 from geofix.errors import InvalidSource, NotFound
@@ -139,7 +139,7 @@ def _without(data: bytes, contributor: str) -> tuple[bytes, list[str]]:
     out, theirs = io.BytesIO(), []
     with pq.ParquetFile(io.BytesIO(data)) as file:
         kept = file.schema_arrow
-        with pq.ParquetWriter(out, kept, compression="zstd") as writer:
+        with parquet_writer(out, kept) as writer:
             for batch in file.iter_batches(_ROWS):
                 same = pc.equal(batch.column("contributor"), pa.scalar(contributor))
                 theirs += [str(id_) for id_ in batch.filter(same).column("id").to_pylist()]
