@@ -54,7 +54,7 @@ def create(file: Path) -> None:
 
         asyncio.run(by_owner(config, "geofix backup create", here, there))
         with SealedWriter(file) as writer:
-            files = copy_files(writer, config.data_dir)
+            files = copy_files(writer, config)
             for name, snapshot in taken.items():
                 writer.add(f"galleries/{name}.tar", snapshot)
     _OUT.print(
@@ -73,9 +73,9 @@ def restore(file: Path) -> None:
     config = settings()
 
     async def here(galleries: Galleries) -> list[str]:
-        require_empty(config.data_dir)
+        require_empty(config)
         with TemporaryDirectory(dir=config.data_dir) as folder, Backup(file) as held:
-            await asyncio.to_thread(put_files, held, config.data_dir)
+            await asyncio.to_thread(put_files, held, config)
             restored = []
             for name in held.galleries:
                 snapshot = Path(folder) / f"{name}.tar"

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from geofix.engine.gallery.directory import SCHEMA_FILE, require_schema
 from geofix.engine.gallery.durable import sync_directory
 from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from geofix.errors import Conflict, InvalidSource
+from geofix.settings import Settings
 
 KEPT = (SCHEMA_FILE, "keys.json", "worker.key", "feedback.jsonl", "audit", "calibrations")
 """What is taken as it lies, beside models and jobs."""
@@ -34,33 +36,49 @@ _MARKS, _MANIFEST = "marks", "manifest.json"
 _RESULTS = ("kept", "tries", "results")
 
 
-def copy_files(writer: SealedWriter, data_dir: Path) -> int:
+def objects_folder(config: Settings) -> Path | None:
+    """Where the objects of jobs lie; None where that is no folder."""
+    url = config.object_store_url
+    if url.startswith("file://"):
+        return Path(unquote(urlsplit(url).path))
+    return None if url else config.data_dir / _OBJECTS
+
+
+def copy_files(writer: SealedWriter, config: Settings) -> int:
     """Add everything but the galleries to a backup; how many files these were."""
     count = 0
-    for path in wanted(data_dir):
+    for name, path in wanted(config.data_dir, objects_folder(config)):
         try:
-            writer.add(f"{_FILES}{path.relative_to(data_dir).as_posix()}", path)
+            writer.add(f"{_FILES}{name}", path)
         except FileNotFoundError:
             continue  # removed since: a job that was deleted, a day of the audit that is over
         count += 1
     return count
 
 
-def require_empty(data_dir: Path) -> None:
-    """Raise Conflict where a data directory holds anything already."""
-    held = sorted(path.name for path in data_dir.iterdir() if path.name not in _ALWAYS)
-    if held:
+def require_empty(config: Settings) -> None:
+    """Raise Conflict where a data directory, or the folder of jobs, holds anything already."""
+    folders = [config.data_dir, objects_folder(config) or config.data_dir]
+    paths = {path for folder in folders if folder.exists() for path in folder.iterdir()}
+    if held := sorted(path.name for path in paths if path.name not in _ALWAYS):
         raise Conflict(
             f"The data directory holds {', '.join(held)[:200]} already. Restore into an empty one."
         )
 
 
-def put_files(held: Backup, data_dir: Path) -> None:
-    """Write everything but the galleries where it lay. Raises Conflict for a newer Geofix's."""
+def put_files(held: Backup, config: Settings) -> None:
+    """Write everything but the galleries where it lay.
+
+    Raises Conflict for a newer Geofix's, and for jobs where these lie in no folder.
+    """
     if SCHEMA_FILE in held.files:
         require_schema(held.read_file(SCHEMA_FILE))
+    objects = objects_folder(config)
+    if objects is None and any(name.startswith(f"{_OBJECTS}/") for name in held.files):
+        raise Conflict("The backup holds jobs from a folder. Leave GEOFIX_OBJECT_STORE_URL out.")
     for name in held.files:
-        to = data_dir / name
+        kind, _, rest = name.partition("/")
+        to = objects / rest if kind == _OBJECTS and objects else config.data_dir / name
         held.extract_file(name, to)
         sync_directory(to.parent)
 
@@ -106,11 +124,14 @@ class Backup:
         self._sealed.__exit__(kind, error, trace)
 
 
-def wanted(data_dir: Path) -> Iterator[Path]:
-    """The files to take, each looked for when it is its turn; it may be gone by then."""
+def wanted(data_dir: Path, objects: Path | None) -> Iterator[tuple[str, Path]]:
+    """The files to take and their names, each looked for in its turn; it may be gone by then."""
     for name in (*KEPT, _MODELS):
-        yield from _below(data_dir / name)
-    yield from _of_jobs(data_dir / _OBJECTS)
+        for path in _below(data_dir / name):
+            yield path.relative_to(data_dir).as_posix(), path
+    if objects is not None:
+        for path in _of_jobs(objects):
+            yield f"{_OBJECTS}/{path.relative_to(objects).as_posix()}", path
 
 
 def _of_jobs(objects: Path) -> Iterator[Path]:

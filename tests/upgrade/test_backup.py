@@ -109,17 +109,38 @@ def test_a_job_that_goes_on_meanwhile_is_whole(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "objects", ignore_errors=True)
         write(job / "manifest.json", job / "marks" / "000" / "started.json", inputs)
         taken: list[str] = []
-        for at, path in enumerate(wanted(tmp_path)):
+        for at, (name, path) in enumerate(wanted(tmp_path, tmp_path / "objects")):
             if at == moment:
                 write(results)
                 inputs.unlink(missing_ok=True)
                 write(tmp_path / "objects" / "jobs" / "job_2" / "manifest.json")
             if path.exists():  # as the writer finds it
-                taken.append(path.relative_to(tmp_path / "objects").as_posix())
+                taken.append(name.removeprefix("objects/"))
         assert "jobs/job_1/marks/000/started.json" in taken
         assert taken[-1] == "jobs/job_1/manifest.json"
         assert any("inputs-a" in name or "results" in name for name in taken)
         assert "jobs/job_2/manifest.json" not in taken
+
+
+def test_jobs_in_a_folder_elsewhere_are_taken_and_put_back(tmp_path: Path) -> None:
+    data, jobs, file = tmp_path / "data", tmp_path / "jobs", tmp_path / "geofix.backup"
+    elsewhere = {"GEOFIX_OBJECT_STORE_URL": f"file://{jobs}"}
+    around = {**os.environ, "GEOFIX_DATA_DIR": str(data)}
+    manifest = jobs / "jobs" / "job_1" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_bytes(b"{}")
+    with DataDirectory(data) as directory:
+        directory.acquire("test")
+    assert _geofix("backup", "create", str(file), **around, **elsewhere).returncode == 0
+    shutil.rmtree(data)
+    refused = _geofix("backup", "restore", str(file), **around, **elsewhere)
+    assert "holds jobs already" in refused.stderr
+    shutil.rmtree(jobs)
+    bucket = {"GEOFIX_OBJECT_STORE_URL": "s3://bucket/x"}
+    refused = _geofix("backup", "restore", str(file), **around, **bucket)
+    assert "holds jobs from a folder" in refused.stderr
+    assert _geofix("backup", "restore", str(file), **around, **elsewhere).returncode == 0
+    assert manifest.read_bytes() == b"{}"
 
 
 def test_where_there_is_no_data_nothing_is_backed_up(tmp_path: Path) -> None:
