@@ -17,7 +17,7 @@ from typing import IO
 
 _STARTED = re.compile(r"^(\w+) +\| runs as process (\d+)$")
 _READY = re.compile(r"^Geofix takes photos and jobs on (\S+)$")
-_START_S = 120.0
+_START_S = 240.0
 _STOP_S = 90.0
 
 

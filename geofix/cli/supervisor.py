@@ -15,7 +15,7 @@ from pathlib import Path
 from geofix.errors import ChildFailed
 
 _TETHERED = Path(__file__).with_name("tethered.py")
-_READY_S = 60.0
+_READY_S = 120.0
 _POLL_S = 0.1
 _CHECK_S = 5.0
 _SHORTEST_PAUSE_S = 0.5
