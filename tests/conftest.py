@@ -50,7 +50,7 @@ Fatal = Callable[[type, str], None]
 """``fatal(library, method)``: the method's next call ends the thread that makes it, once."""
 
 PARIS = '{"country": "FR", "latitude": 48.8566, "longitude": 2.3522, "confidence": 0.9}'
-_READY_S = 60.0
+_READY_S = 120.0
 _HOSTILE = '</script><img src=x onerror="alert(1)">[bold]\x1b[31m{{data}}'
 
 
