@@ -363,6 +363,7 @@ def _panel(panel: Panel, number: int) -> timeseries.Panel:
     )
     for reference, (legend, expr) in zip(ascii_uppercase, panel.queries.items(), strict=False):
         query = prometheus.Dataquery().ref_id(reference).expr(expr)
+        query.exemplar("histogram_quantile" in expr)
         drawn.with_target(query.legend_format(legend or panel.title))
     return drawn
 

@@ -18,6 +18,7 @@ async def unless_disconnected(request: Request, work: Coroutine[object, object, 
     The request's body must have been read. Raises ClientDisconnect, which nobody will see.
     """
     task = asyncio.create_task(work)
+    task.add_done_callback(_read)
     gone = asyncio.create_task(_disconnected(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -27,6 +28,12 @@ async def unless_disconnected(request: Request, work: Coroutine[object, object, 
     finally:
         gone.cancel()
         task.cancel()
+
+
+def _read(task: asyncio.Task[object]) -> None:
+    """Know of its failure, which nobody may be there to hear of: asyncio would log it."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _disconnected(request: Request) -> None:

@@ -31,13 +31,12 @@ async def look(app: FastAPI) -> None:
     locator = running.opened(app)
     state.set_ready(ready=locator is not None and locator.ready)
     metrics.set_breaker(None if locator is None else locator.lmm_circuit)
+    dependencies = [_look_at_jobs(attached(app)), _look_at_objects(attached(app))]
     if locator is not None:
         metrics.set_queues([eye.batcher.queue for eye in locator.eyes.all()])
-        await asyncio.gather(
-            _look_at_galleries(locator.galleries),
-            asyncio.to_thread(_look_at_reindexing, locator.galleries),
-        )
-    await asyncio.gather(_look_at_jobs(attached(app)), _look_at_objects(attached(app)))
+        await asyncio.to_thread(_look_at_reindexing, locator.galleries)
+        dependencies.append(_look_at_galleries(locator.galleries))
+    await asyncio.gather(*dependencies)
 
 
 async def _look_at_galleries(galleries: Galleries) -> None:
