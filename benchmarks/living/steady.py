@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 
 from benchmarks.load import servers
+from geofix.remote.client import LIMITS
 
 _WARM_S = 3.0
 
@@ -53,7 +54,9 @@ async def watch(
     """Figures of a scene in a service of its own, at ``rate`` searches a second."""
     before, during, after = Seen(), Seen(), Seen()
     with servers.geofix(data_dir, model) as service:
-        async with httpx.AsyncClient(base_url=service.address, timeout=60.0) as client:
+        async with httpx.AsyncClient(
+            base_url=service.address, timeout=60.0, limits=LIMITS
+        ) as client:
             await _searches(scene, client, Seen(), rate, _for(_WARM_S))
             await _searches(scene, client, before, rate, _for(before_s))
             started = time.perf_counter()

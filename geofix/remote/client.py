@@ -19,6 +19,9 @@ from geofix.settings import Settings
 
 _PATIENCE_S = 120.0
 _CONNECT_S = 5.0
+LIMITS = httpx.Limits(keepalive_expiry=2.0)
+"""The service closes a connection after 5 s without a request, which is httpx's default, too: a
+request that is sent at that very moment would fail."""
 _TRIES = 8
 
 API_KEY_HEADER = "X-API-Key"
@@ -123,7 +126,9 @@ async def connect(address: str, api_key: str = "") -> AsyncIterator[Service]:
     """The service at an address such as ``http://127.0.0.1:8000``."""
     headers = {API_KEY_HEADER: api_key} if api_key else None
     timeout = httpx.Timeout(_PATIENCE_S, connect=_CONNECT_S)
-    async with httpx.AsyncClient(base_url=address, timeout=timeout, headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=address, timeout=timeout, limits=LIMITS, headers=headers
+    ) as client:
         yield Service(client)
 
 
