@@ -23,6 +23,9 @@ from service.app import create_app, engine
 SET = 204
 KNOWN = 24
 
+pytestmark = pytest.mark.timeout(900)
+"""Two hundred photos are located: minutes, where many others share the processors."""
+
 
 def jpeg(seed: int, blur: float = 0.0) -> bytes:
     """A pattern that no other seed has; blurred it is another photo of the same."""
