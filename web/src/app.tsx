@@ -67,7 +67,11 @@ function Header() {
           </a>
         ))}
       </nav>
-      <details class="menu">
+      <details class="menu" onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.currentTarget.open = false;
+        event.currentTarget.querySelector("summary")?.focus();
+      }}>
         <summary aria-label={t("apiKey")}>
           <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
             <circle cx="8" cy="12" r="4" fill="none" stroke="currentColor" stroke-width="2" />

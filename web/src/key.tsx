@@ -21,7 +21,7 @@ function set(text: string): void {
 }
 
 /** A field for the key; what failed for want of one is tried again. */
-export function KeyField() {
+export function KeyField({ onUse }: { onUse?: () => void }) {
   const [text, setText] = useState("");
   const submit = (event: Event) => {
     event.preventDefault();
@@ -30,6 +30,7 @@ export function KeyField() {
     for (const { key, failure } of shots.value) {
       if (failure?.kind === "unauthenticated") again(key);
     }
+    onUse?.();
   };
   return (
     <form class="key" onSubmit={submit}>

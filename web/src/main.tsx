@@ -14,12 +14,17 @@ import { language } from "./words/words";
 restoreTheme();
 restoreKey();
 document.documentElement.lang = language.value;
-try {
-  settings.value = await pageSettings();
-} catch {
-  // the defaults do; whatever is wrong shows when a photo is sent
-}
-const shared = readSharedAnswer(location.hash);
 const root = document.getElementById("app");
 if (root) render(<App />, root);
-if (shared) addShared(shared.name, shared.answer);
+
+function showShared(): void {
+  const shared = readSharedAnswer(location.hash);
+  if (shared) addShared(shared.name, shared.answer);
+}
+showShared();
+addEventListener("hashchange", showShared); // a link opened in the page itself
+
+pageSettings().then(
+  (told) => (settings.value = told),
+  () => undefined, // the defaults do; whatever is wrong shows when a photo is sent
+);

@@ -3,6 +3,7 @@ import { computed, signal } from "@preact/signals";
 
 import { locate, refine } from "./api/client";
 import { failureBehind, type Failure } from "./api/failure";
+import { isArchive } from "./api/jobs";
 import type { Answer, PageSettings, Refinement, Stage, Summary } from "./api/types";
 
 export interface Shot {
@@ -38,6 +39,8 @@ export const selectedKey = signal<number | null>(null);
 export const selected = computed(() => shots.value.find((shot) => shot.key === selectedKey.value));
 /** Whether photos are sent with leave to keep their vectors for a while. */
 export const keep = signal(true);
+/** Takes files that are dropped or pasted while the batch view is shown. */
+export const batchTakes = signal<((files: File[]) => void) | undefined>(undefined);
 /** A sentence for those who hear the page. */
 export const announced = signal("");
 
@@ -58,6 +61,15 @@ let nextKey = 1;
 
 export function update(key: number, change: Partial<Shot>): void {
   shots.value = shots.value.map((shot) => (shot.key === key ? { ...shot, ...change } : shot));
+}
+
+/** Take in what was dropped or pasted: into the batch view where that is shown. */
+export function receive(files: File[]): void {
+  if (view.value === "batch" && batchTakes.value) batchTakes.value(files);
+  else {
+    if (files.length && view.value !== "photos") location.hash = "";
+    add(files);
+  }
 }
 
 /** Take in photos and begin to locate them; the first of them is shown. */
@@ -131,12 +143,16 @@ function next(): void {
   }
 }
 
-async function run({ key, file, attempts }: Shot): Promise<void> {
+async function run({ key, name, file, attempts }: Shot): Promise<void> {
   if (!file) return;
   const abort = new AbortController();
   running.set(key, abort);
   update(key, { phase: "locating", stages: [], attempts: attempts + 1 });
   try {
+    if (isArchive({ name })) {
+      update(key, { phase: "failed", failure: { kind: "archive-here", detail: "" } });
+      return;
+    }
     const limit = settings.value.max_body_bytes;
     if (file.size > limit) {
       update(key, { phase: "failed", failure: { kind: "photo-too-large-here", detail: "" } });

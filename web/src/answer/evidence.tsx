@@ -5,10 +5,11 @@ import { thumbnail } from "../api/client";
 import type { Answer, Neighbour, Stage, TextClue } from "../api/types";
 import { distanceKm } from "../map/geodesy";
 import { atlas } from "../map/view";
-import { country, km, percent, position, seconds, t, told } from "../words/words";
+import { country, km, percent, position, t, told } from "../words/words";
 import { Bar } from "./levels";
 import { pointedAt } from "./photo";
 import { Progress } from "./progress";
+import { Statements } from "./statements";
 
 const FIRST_FEW = 6;
 
@@ -131,36 +132,6 @@ function Clue({ clue, at }: { clue: TextClue; at: number }) {
         {clue.rejected && ` · ${t("notUsed", { reason: clue.rejected })}`}
       </span>
     </li>
-  );
-}
-
-/** What the model proposed, and what each call of it took. */
-function Statements({ answer }: { answer: Answer }) {
-  const said = answer.clusters
-    .flatMap(({ candidates }) => candidates)
-    .filter(({ channel }) => channel === "lmm");
-  const { calls } = answer;
-  if (said.length === 0 && calls.length === 0) return null;
-  return (
-    <>
-      <h4>{t("statements")}</h4>
-      <ul class="clues">
-        {said.slice(0, 8).map((candidate, at) => (
-          <li key={at}>
-            {candidate.name || position(candidate.lat, candidate.lon, 2)}{" "}
-            <span class="soft">
-              {percent(candidate.score)} · {candidate.source}
-            </span>
-          </li>
-        ))}
-        {calls.map((call, at) => (
-          <li key={`call-${at}`} class="soft small-print">
-            {`${call.model} · ${call.prompt} · ${call.outcome} · ${seconds(call.latency_ms)} · `}
-            {t("tokens", { count: call.tokens_in + call.tokens_out })}
-          </li>
-        ))}
-      </ul>
-    </>
   );
 }
 

@@ -8,7 +8,9 @@ import { shrunk } from "../intake/shrink";
 import type { Failure } from "../api/failure";
 
 const TOO_LARGE = new Set(["photo-too-large", "photo-too-large-here"]);
-const NO_USE_TRYING = new Set(["empty-photo", "unsupported-format", "unreadable-photo", ...TOO_LARGE]);
+const NO_USE_TRYING = new Set([
+  "archive-here", "photo-refused", "empty-photo", "unsupported-format", "unreadable-photo", ...TOO_LARGE,
+]);
 
 export function FailureCard({ shot }: { shot: Shot }) {
   const { failure, key, file, retryAt } = shot;
@@ -57,7 +59,7 @@ export function sentence(failure: Failure, file: Blob | null = null): string {
     const limit = megabytes(settings.value.max_body_bytes);
     return t("failure.photo-too-large-here", { size: megabytes(file.size), limit });
   }
-  return told("failure", kind, detail || t("failure.internal"));
+  return told("failure", kind, detail || t("failure.internal"), { detail });
 }
 
 function Countdown({ until }: { until: number }) {

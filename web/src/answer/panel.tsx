@@ -60,8 +60,13 @@ export function headline(answer: Summary): string {
   return answer.abstention ? t("abstains") : placeName(answer);
 }
 
+/** A city further off than this is not where the answer is, only near it. */
+const IN_TOWN_KM = 15;
+
 export function placeName({ place }: Summary): string {
-  const parts = [place.city, place.region, country(place.country, place.country_name)];
+  const isOutside = (place.city_km ?? 0) > IN_TOWN_KM;
+  const city = place.city && isOutside ? t("near", { city: place.city }) : place.city;
+  const parts = [city, place.region, country(place.country, place.country_name)];
   return [...new Set(parts.filter(Boolean))].join(", ") || t("atSea");
 }
 

@@ -7,6 +7,7 @@ import type {
   Coverage,
   GalleryDescription,
   GallerySummary,
+  GalleryVersion,
   Label,
   LatLon,
   Measured,
@@ -101,6 +102,12 @@ export async function described(name: string): Promise<GalleryDescription> {
 export async function coverage(name: string): Promise<Coverage> {
   const path = `/v1/galleries/${encodeURIComponent(name)}/coverage`;
   return (await (await ask(path)).json()) as Coverage;
+}
+
+/** A gallery's versions, oldest first. */
+export async function versions(name: string): Promise<GalleryVersion[]> {
+  const path = `/v1/galleries/${encodeURIComponent(name)}/versions`;
+  return ((await (await ask(path)).json()) as { versions: GalleryVersion[] }).versions;
 }
 
 /** A neighbour's thumbnail as an address for an image. */

@@ -20,11 +20,14 @@ export class FailureError extends Error {
   }
 }
 
-export function failureOf(problem: Problem, retryAfterS?: number): Failure {
+/** A problem in a job's list of failed photos is that of no request, and has no number. */
+type Told = Omit<Problem, "instance"> & Partial<Pick<Problem, "instance">>;
+
+export function failureOf(problem: Told, retryAfterS?: number): Failure {
   return {
     kind: problem.type.startsWith(URN) ? problem.type.slice(URN.length) : "internal",
     detail: problem.detail,
-    request: problem.instance.replace("urn:uuid:", ""),
+    ...(problem.instance ? { request: problem.instance.replace("urn:uuid:", "") } : {}),
     ...(retryAfterS === undefined ? {} : { retryAfterS }),
   };
 }

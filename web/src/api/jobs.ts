@@ -2,7 +2,7 @@
 import type { FeatureCollection, Point } from "geojson";
 
 import { ask, events } from "./client";
-import type { Job } from "./types";
+import type { Job, Problem } from "./types";
 
 /** The main facts of one photo's answer. */
 export interface Row {
@@ -18,6 +18,13 @@ export interface Row {
   city: string;
 }
 
+/** A photo that failed, with a problem as a request for it alone would have had. */
+export interface FailedPhoto {
+  index: number;
+  custom_id: string;
+  problem: Omit<Problem, "instance">;
+}
+
 export const FORMATS = ["ndjson", "csv", "geojson", "geoparquet"] as const;
 export type Format = (typeof FORMATS)[number];
 
@@ -29,10 +36,19 @@ export async function job(id: string): Promise<Job> {
   return (await (await ask(path(id))).json()) as Job;
 }
 
+/** A job of photos, of one archive, or of one list of photos in lines. */
 export async function create(files: readonly File[]): Promise<Job> {
+  return (await (await ask("/v1/jobs", { method: "POST", ...bodyOf(files) })).json()) as Job;
+}
+
+function bodyOf(files: readonly File[]): RequestInit {
+  const [first] = files;
+  if (first && files.length === 1 && isLines(first)) {
+    return { body: first, headers: { "Content-Type": "application/x-ndjson" } };
+  }
   const form = new FormData();
   for (const file of files) form.append(isArchive(file) ? "archive" : "photo", file, file.name);
-  return (await (await ask("/v1/jobs", { method: "POST", body: form })).json()) as Job;
+  return { body: form };
 }
 
 export async function act(id: string, what: "cancel" | "retry"): Promise<Job> {
@@ -46,6 +62,11 @@ export async function erase(id: string): Promise<void> {
 export async function rows(id: string): Promise<Row[]> {
   const found = (await (await results(id, "geojson")).json()) as FeatureCollection<Point, Row>;
   return found.features.map(({ properties }) => properties);
+}
+
+export async function failed(id: string): Promise<FailedPhoto[]> {
+  const lines = await (await ask(`${path(id)}/errors`)).text();
+  return lines.split("\n").filter(Boolean).map((line) => JSON.parse(line) as FailedPhoto);
 }
 
 export function results(id: string, format: Format): Promise<Response> {
@@ -71,8 +92,12 @@ export async function follow(id: string, onEvent: () => void, signal: AbortSigna
 
 export const ENDED: readonly string[] = ["completed", "failed", "expired", "cancelled"];
 
-function isArchive({ name }: File): boolean {
+export function isArchive({ name }: { name: string }): boolean {
   return /\.(zip|tar|tgz|tar\.gz)$/i.test(name);
+}
+
+function isLines({ name }: { name: string }): boolean {
+  return /\.(ndjson|jsonl)$/i.test(name);
 }
 
 function path(id: string): string {

@@ -9,7 +9,7 @@ export type Summary = Pick<
   Answer,
   "position" | "radius_50_km" | "radius_90_km" | "within" | "abstention" | "place"
 >;
-export type LmmCall = Schemas["Call"];
+export type Candidate = Schemas["Candidate"];
 export type Stage = Schemas["Stage"];
 export type Neighbour = Schemas["Neighbour"];
 export type TextClue = Schemas["Text"];
@@ -21,6 +21,7 @@ export type PageSettings = Schemas["PageSettings"];
 export type Label = Schemas["Label"];
 export type GallerySummary = Schemas["GallerySummary"];
 export type GalleryDescription = Schemas["GalleryDescription"];
+export type GalleryVersion = Schemas["Version"];
 export type Coverage = Schemas["Coverage"];
 export type Job = Schemas["JobAnswer"];
 export type HeatMap = Schemas["FeatureCollection"];

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
-import { add } from "../state";
+import { receive } from "../state";
 import { t } from "../words/words";
 
 const hovering = signal(false);
@@ -34,12 +34,13 @@ export function DropEverywhere() {
       event.preventDefault();
       depth = 0;
       hovering.value = false;
-      add([...(event.dataTransfer?.files ?? [])]);
+      receive([...(event.dataTransfer?.files ?? [])]);
     });
     listen("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length) event.preventDefault();
-      add(files);
+      if (!files.length) return;
+      event.preventDefault();
+      receive(files);
     });
     return () => {
       listeners.abort();

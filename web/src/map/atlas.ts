@@ -37,7 +37,8 @@ export interface MapWords {
   zoomOut: string;
 }
 
-const FOUND_ZOOM = 15;
+/** As close as a place is shown: without the operator's tiles there is little to see any closer. */
+const [CLOSEST, CLOSEST_ON_TILES] = [12, 15];
 
 export class Atlas {
   readonly map: LeafletMap;
@@ -46,9 +47,10 @@ export class Atlas {
   readonly #hint: LayerGroup;
   readonly #pins: LayerGroup;
   readonly #drawn: LayerGroup;
+  #closest = CLOSEST;
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  constructor(element: HTMLElement, settings: PageSettings, words: MapWords) {
+  constructor(element: HTMLElement, words: MapWords) {
     this.map = leafletMap(element, {
       center: [25, 10],
       zoom: 2,
@@ -68,7 +70,6 @@ export class Atlas {
       .addTo(this.map);
     control.scale({ imperial: false, position: "bottomleft" }).addTo(this.map);
     this.#basemap.addTo(this.map);
-    void this.#addTiles(settings);
     new Labels().addTo(this.map);
     this.#pins = layerGroup().addTo(this.map);
     this.#drawn = layerGroup().addTo(this.map);
@@ -78,8 +79,9 @@ export class Atlas {
   }
 
   /** The operator's tiles above the built-in map, where there are any. */
-  async #addTiles({ tiles, tiles_attribution: attribution }: PageSettings): Promise<void> {
+  async addTiles({ tiles, tiles_attribution: attribution }: PageSettings): Promise<void> {
     if (!tiles) return;
+    this.#closest = CLOSEST_ON_TILES;
     if (new URL(tiles, location.href).pathname.endsWith(".pmtiles")) {
       const { leafletRasterLayer, PMTiles } = await import("pmtiles");
       (leafletRasterLayer(new PMTiles(tiles), { attribution }) as Layer).addTo(this.map);
@@ -120,7 +122,7 @@ export class Atlas {
       iconAnchor: [15, 37],
     });
     marker([at.lat, at.lon], { icon, alt: words.answer, title: words.answer, keyboard: true })
-      .on("click keypress", () => this.map.setView([at.lat, at.lon], FOUND_ZOOM))
+      .on("click keypress", () => this.map.setView([at.lat, at.lon], this.#closest))
       .addTo(this.#answer);
     this.fit(at, answer.radius_90_km);
   }
@@ -130,7 +132,7 @@ export class Atlas {
     const ring = circle(at, Math.min(Math.max(km * 1.3, 0.3), 7000)).flat();
     this.map.fitBounds(ring, {
       animate: !this.#calm,
-      maxZoom: FOUND_ZOOM,
+      maxZoom: this.#closest,
       padding: [16, 16],
     });
   }
@@ -168,7 +170,7 @@ export class Atlas {
     if (km <= 0) return;
     const rings = circle(at, km);
     const { line, closed } = circleLine(at, km);
-    const look = { ...stroke("--answer"), weight: 1.5, dashArray: dash, interactive: false };
+    const look = { ...stroke("--answer"), weight: 1.5, dashArray: dash, interactive: false, smoothFactor: 0.2 };
     for (const turn of closed && rings.length === 1 ? [0] : [-360, 0, 360]) {
       const turned = (ring: Ring) => ring.map(([lat, lon]): [number, number] => [lat, lon + turn]);
       polygon(rings.map(turned), { ...look, stroke: false, fillOpacity: 0.07 }).addTo(this.#answer);

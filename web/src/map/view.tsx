@@ -17,13 +17,14 @@ export function MapPane() {
   useEffect(() => {
     if (!element.current) return;
     const words = () => ({ answer: t("answer"), zoomIn: t("zoomIn"), zoomOut: t("zoomOut") });
-    const map = new Atlas(element.current, settings.value, words());
+    const map = new Atlas(element.current, words());
     atlas.value = map;
     const show = () => {
       const shot = view.value === "photos" ? selected.value : undefined;
       map.show(shot?.answer ?? shot?.shared, words(), shot?.first);
     };
     const stops = [
+      effect(() => { void map.addTiles(settings.value); }),
       effect(show),
       changed.subscribe(() => {
         map.recolour();

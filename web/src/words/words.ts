@@ -35,9 +35,14 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 }
 
 /** The sentence of a word that the service uses, where we have one; else what it says itself. */
-export function told(group: string, word: string, otherwise: string): string {
+export function told(
+  group: string,
+  word: string,
+  otherwise: string,
+  values: Record<string, string> = {},
+): string {
   const key = `${group}.${word}`;
-  return key in en ? t(key as Key) : otherwise;
+  return key in en ? t(key as Key, values) : otherwise;
 }
 
 export function percent(share: number): string {
@@ -61,6 +66,22 @@ export function megabytes(bytes: number): string {
 
 export function seconds(ms: number): string {
   return ms < 1000 ? `${number(ms, "decimal")} ms` : `${number(ms / 1000, "decimal", 1)} s`;
+}
+
+/** Small sums to two telling digits, as one call of a model costs. */
+export function money(usd: number): string {
+  const style = { style: "currency", currency: "USD", maximumSignificantDigits: 2 } as const;
+  return new Intl.NumberFormat(language.value, style).format(usd);
+}
+
+/** A moment of the service, in the person's time. */
+export function moment(iso: string): string {
+  return new Date(iso).toLocaleString(language.value, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** The time of day of such a moment. */
+export function clock(iso: string): string {
+  return new Date(iso).toLocaleTimeString(language.value, { timeStyle: "short" });
 }
 
 /** 48.8583° N, 2.2945° E */

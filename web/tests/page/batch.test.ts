@@ -1,80 +1,84 @@
-/** Many photos as a job, and the galleries. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import type { ChildProcess } from "node:child_process";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** Many photos as a job. */
+import { readFileSync } from "node:fs";
 
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect } from "vitest";
 
-import { expectAccessible, launch, photo, visit } from "./browser";
-import { fill, start, stop } from "./service";
+import { expectAccessible, hand, LOOKS, photo, test, type Open } from "./browser";
 
-const data = mkdtempSync(join(tmpdir(), "geofix-page-"));
-let browser: Browser;
-let service: ChildProcess;
-let address: string;
-beforeAll(async () => {
-  browser = await launch();
-  [service, address] = await start(data, {}, "--all");
-  await fill(address, inject("photos"));
-});
-afterAll(async () => {
-  await browser.close();
-  await stop(service);
-  rmSync(data, { recursive: true, force: true });
-});
+const PHOTOS = ["palace.jpg", "flower.jpg", "sign.jpg", "grey.jpg", "damaged.jpg"];
 
-describe.each([
-  { width: 390, colorScheme: "dark" as const },
-  { width: 1440, colorScheme: "light" as const },
-])("at $width px, $colorScheme", (look) => {
-  test("a job is sent, followed, looked through and exported", async () => {
-    const { page, complaints } = await visit(browser, { ...look, address });
-    await page.getByRole("link", { name: "Batch" }).click();
-    await page.getByRole("button", { name: "Choose photos or an archive" }).waitFor();
-    const names = ["palace.jpg", "flower.jpg", "sign.jpg", "grey.jpg", "damaged.jpg"];
-    await page.locator("#panel input[type=file]").setInputFiles(names.map(photo));
-    await page.getByRole("heading", { name: "Done", exact: true }).waitFor({ timeout: 120_000 });
+async function openBatch(open: Open, look: (typeof LOOKS)[number]): Promise<Page> {
+  const page = await open(look);
+  await page.getByRole("link", { name: "Batch" }).click();
+  await page.getByRole("button", { name: "Choose files" }).waitFor();
+  return page;
+}
+
+const done = (page: Page) =>
+  page.getByRole("heading", { name: "Done", exact: true }).waitFor({ timeout: 60_000 });
+
+describe.each(LOOKS)("at $width px, $colorScheme", (look) => {
+  test("a job is sent, followed, looked through and exported", async ({ open }) => {
+    const page = await openBatch(open, look);
+    const events = page.waitForResponse((response) => response.url().endsWith("/events"));
+    await page.locator("#panel input[type=file]").setInputFiles(PHOTOS.map(photo));
+    expect((await events).headers()["content-type"]).toContain("text/event-stream");
+    await done(page);
     await page.getByText("4 located, 1 failed, of 5").waitFor();
-    expect(await page.locator("tbody tr").count()).toBe(4);
+    const rows = page.locator("tbody tr");
+    await expect.poll(() => rows.count()).toBe(4);
     expect(await page.locator("tbody").innerText()).toMatch(/palace.jpg[\s\S]*Berlin, Germany/);
     await expect.poll(() => page.locator(".cluster").count()).toBeGreaterThan(0);
+    await page.getByText("Photos that failed: 1").click();
+    expect(await page.locator("details .clues").innerText()).toMatch(/damaged.jpg: The photo is damaged/);
     await expectAccessible(page);
 
     await page.getByLabel("Only answers that can tell").check();
-    await expect.poll(() => page.locator("tbody tr").count()).toBe(3);
+    await expect.poll(() => rows.count()).toBe(3);
     await page.getByLabel("Country").selectOption("DE");
-    await expect.poll(() => page.locator("tbody tr").count()).toBe(1);
+    await expect.poll(() => rows.count()).toBe(1);
     await page.getByLabel("Country").selectOption("");
     await page.getByLabel("Search").fill("sign");
-    await expect.poll(() => page.locator("tbody tr").count()).toBe(1);
+    await expect.poll(() => rows.count()).toBe(1);
 
-    const coming = page.waitForEvent("download");
-    await page.getByRole("button", { name: "Export as CSV" }).click();
-    const csv = readFileSync(await (await coming).path(), "utf8");
-    expect(csv.trim().split("\n")).toHaveLength(5);
+    for (const [format, told] of [
+      ["CSV", /^index,custom_id,[\s\S]*palace\.jpg/],
+      ["NDJSON", /^\{.*"custom_id": ?"palace\.jpg"/],
+      ["GEOJSON", /"FeatureCollection"/],
+    ] as const) {
+      const coming = page.waitForEvent("download");
+      await page.getByRole("button", { name: `Export as ${format}` }).click();
+      expect(readFileSync(await (await coming).path(), "utf8")).toMatch(told);
+    }
     await page.getByRole("button", { name: "Delete" }).click();
-    await expect.poll(() => page.locator("tbody tr").count()).toBe(0);
-    expect(complaints).toEqual([]);
-    await page.context().close();
+    await expect.poll(() => rows.count()).toBe(0);
   });
 
-  test("galleries tell what they hold and where", async () => {
-    const { page, complaints } = await visit(browser, { ...look, address });
-    await page.getByRole("link", { name: "Galleries" }).click();
-    await page.getByRole("button", { name: /^default/ }).click();
-    await page.getByRole("heading", { name: "default" }).waitFor();
-    expect(await page.locator("#panel").innerText()).toMatch(/12 photos, version 1[\s\S]*China[\s\S]*50%/);
+  test("a zip, a tar and a list in NDJSON become jobs, picked or dropped", async ({ open }) => {
+    const page = await openBatch(open, look);
+    for (const [name, located] of [
+      ["photos.zip", "1 located, 1 failed, of 2"],
+      ["photos.tar", "2 located, 0 failed, of 2"],
+      ["photos.ndjson", "2 located, 0 failed, of 2"],
+    ] as const) {
+      if (name === "photos.zip") await hand(page, "drop", name);
+      else await page.locator("#panel input[type=file]").setInputFiles(photo(name));
+      await page.getByText(located).waitFor({ timeout: 60_000 });
+    }
+    expect(await page.getByText("Files of the archive that are no photos").count()).toBe(0);
+    await page.locator("#panel input[type=file]").setInputFiles(photo("broken.zip"));
+    expect(await page.locator("#panel [role=alert]").innerText()).toContain("The archive cannot be used");
+    await page.locator("#panel input[type=file]").setInputFiles(photo("broken.ndjson"));
+    await page.getByText("The service cannot use this: Line 2").waitFor();
+    await page.getByLabel("Jobs").selectOption({ index: 1 });
+    await done(page);
     await expectAccessible(page);
-    expect(complaints).toEqual([]);
-    await page.context().close();
   });
-});
 
-test("a service without jobs says so", async () => {
-  const { page } = await visit(browser, { expected: /Failed to load resource/ });
-  await page.getByRole("link", { name: "Batch" }).click();
-  expect(await page.getByRole("alert").innerText()).toContain("takes no jobs");
-  await page.context().close();
+  test("an archive among single photos is told where to go", async ({ open }) => {
+    const page = await open(look);
+    await hand(page, "drop", "photos.zip");
+    expect(await page.locator(".failed[role=alert]").innerText()).toContain("Open Batch");
+  });
 });

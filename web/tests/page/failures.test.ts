@@ -4,29 +4,36 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 
-import { answered, expectAccessible, give, launch, visit } from "./browser";
-import { PYTHON, ROOT, start } from "./service";
+import { address, answered, expectAccessible, give, LOOKS, test } from "./browser";
+import { Way } from "./between";
+import { PYTHON, ROOT, start, stop } from "./service";
 
-let browser: Browser;
-const started: ChildProcess[] = [];
+const PROVOKED = /Failed to load resource|ERR_/;
+const way = new Way(address);
 const folders: string[] = [];
+const started: ChildProcess[] = [];
+let behindWay: string;
+let busy: string;
+let locked: string;
+const keys = { right: "", expired: "" };
+
 beforeAll(async () => {
-  browser = await launch();
+  behindWay = await way.open();
+  const [busyData, lockedData] = [folder(), folder()];
+  keys.right = key(lockedData);
+  keys.expired = key(lockedData, "--days", "0.00001");
+  [busy, locked] = await Promise.all([
+    another(busyData, { GEOFIX_MAX_WAIT_S: "0.000001" }),
+    another(lockedData, { GEOFIX_AUTH: "required" }),
+  ]);
 });
 afterAll(async () => {
-  await browser.close();
-  await Promise.all(
-    started.map((service) => {
-      if (service.exitCode !== null || service.signalCode !== null) return Promise.resolve();
-      const ended = new Promise((done) => service.once("exit", done));
-      service.kill("SIGKILL");
-      return ended;
-    }),
-  );
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  await way.close();
+  await Promise.all(started.map(stop));
+  for (const made of folders) rmSync(made, { recursive: true, force: true });
 });
 
 function folder(): string {
@@ -35,10 +42,17 @@ function folder(): string {
   return made;
 }
 
-async function another(data: string, settings: NodeJS.ProcessEnv): Promise<[ChildProcess, string]> {
-  const [service, address] = await start(data, settings);
+function key(data: string, ...options: string[]): string {
+  const command = ["-m", "geofix.cli.main", "keys", "create", "tester", "--scope", "locate", ...options];
+  const env = { ...process.env, PYTHONPATH: ROOT, GEOFIX_DATA_DIR: data };
+  const said = execFileSync(PYTHON, command, { env, encoding: "utf8", stdio: "pipe" });
+  return /^\s*(gfx_\S{20,})\s*$/m.exec(said)?.[1] ?? "";
+}
+
+async function another(data: string, settings: NodeJS.ProcessEnv): Promise<string> {
+  const [service, at] = await start(data, settings);
   started.push(service);
-  return [service, address];
+  return at;
 }
 
 /** The sentence of the failure that is shown. */
@@ -48,96 +62,112 @@ async function sentence(page: Page): Promise<string> {
   return card.innerText();
 }
 
-const PROVOKED = /Failed to load resource|ERR_/;
-
-test.each([
-  ["damaged.jpg", "The photo is damaged"],
-  ["text.jpg", "not a photo that can be read"],
-  ["empty.jpg", "The file is empty"],
-])("a wrong file: %s", async (name, words) => {
-  const { page, complaints } = await visit(browser, { expected: PROVOKED });
-  await give(page, name);
-  expect(await sentence(page)).toContain(words);
-  await expectAccessible(page);
-  await give(page, "palace.jpg");
-  expect(await answered(page)).toContain("China");
-  expect(complaints).toEqual([]);
-  await page.context().close();
-});
-
-test("a file of 30 MB is not sent; a smaller copy of it can be", async () => {
-  const { page, complaints } = await visit(browser);
-  await give(page, "huge.jpg");
-  expect(await sentence(page)).toMatch(/The file has 2[89]\.?\d? MB; the service takes up to 20 MB/);
-  await page.getByRole("button", { name: "Send a smaller copy" }).click();
-  expect(await answered(page)).toContain("China");
-  expect(complaints).toEqual([]);
-  await page.context().close();
-});
-
-test("offline, and online again", async () => {
-  const { page, complaints } = await visit(browser, { expected: PROVOKED });
-  await page.locator(".place span").first().waitFor();
-  await page.context().setOffline(true);
-  await give(page, "palace.jpg");
-  expect(await sentence(page)).toContain("You are offline");
-  await page.context().setOffline(false);
-  await page.getByRole("button", { name: "Try again" }).click();
-  expect(await answered(page)).toContain("China");
-  expect(complaints).toEqual([]);
-  await page.context().close();
-});
-
-test("a service that is gone", async () => {
-  const [service, address] = await another(folder(), {});
-  const { page, complaints } = await visit(browser, { expected: PROVOKED, address });
-  const ended = new Promise((done) => service.once("exit", done));
-  service.kill("SIGKILL");
-  await ended;
-  await give(page, "palace.jpg");
-  expect(await sentence(page)).toContain("cannot be reached");
-  expect(complaints).toEqual([]);
-  await page.context().close();
-});
-
-test("a busy service says when to come back, and is asked again", async () => {
-  const [, address] = await another(folder(), { GEOFIX_MAX_WAIT_S: "0.000001" });
-  const { page, complaints } = await visit(browser, { expected: PROVOKED, address });
-  await give(page, "palace.jpg", "flower.jpg", "sign.jpg");
-  const told = await sentence(page);
-  expect(told).toContain("busy");
-  expect(told).toMatch(/Trying again in \d+ s/);
-  await page.waitForRequest((request) => request.url().includes("/v1/locate"));
-  expect(complaints).toEqual([]);
-  await page.context().close();
-});
-
-test("a service with keys asks for one, tells a wrong one, and takes the right one", async () => {
-  const data = folder();
-  const key = execFileSync(
-    PYTHON,
-    ["-m", "geofix.cli.main", "keys", "create", "tester", "--scope", "locate"],
-    { env: { ...process.env, PYTHONPATH: ROOT, GEOFIX_DATA_DIR: data }, encoding: "utf8" },
-  );
-  const text = /gfx_\S+/.exec(key)?.[0] ?? "";
-  const [, address] = await another(data, { GEOFIX_AUTH: "required" });
-  const { page, complaints } = await visit(browser, { expected: PROVOKED, address });
-  await give(page, "palace.jpg");
-  expect(await sentence(page)).toContain("needs an API key");
-  const card = page.locator(".failed");
-  for (const each of ["gfx_wrong", text]) {
-    await card.getByLabel("API key").fill(each);
-    await card.getByRole("button", { name: "Use key" }).click();
-    if (each !== text) {
-      await page.locator(".stages").waitFor({ state: "detached" });
-      expect(await sentence(page)).toContain("wrong or expired");
+describe.each(LOOKS)("at $width px, $colorScheme", (look) => {
+  test("wrong files are told apart, and the next photo is located", async ({ open }) => {
+    const page = await open({ ...look, expected: PROVOKED });
+    for (const [name, words] of [
+      ["damaged.jpg", "The photo is damaged"],
+      ["text.jpg", "not a photo that can be read"],
+      ["empty.jpg", "The file is empty"],
+    ] as const) {
+      await give(page, name);
+      await expect.poll(() => sentence(page), { timeout: 15_000 }).toContain(words);
     }
-  }
-  expect(await answered(page)).toBe("Cannot tell");
-  expect(await page.locator(".verdict").innerText()).toContain("no photos to compare with");
-  await page.reload();
-  await give(page, "palace.jpg");
-  expect(await answered(page)).toBe("Cannot tell");
-  expect(complaints).toEqual([]);
-  await page.context().close();
+    await expectAccessible(page);
+    await give(page, "palace.jpg");
+    expect(await answered(page)).toContain("China");
+  });
+
+  test("a file of 30 MB is not sent; a smaller copy of it can be", async ({ open }) => {
+    const page = await open(look);
+    await give(page, "huge.jpg");
+    expect(await sentence(page)).toMatch(/The file has 2[89]\.?\d? MB; the service takes up to 20 MB/);
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Send a smaller copy" }).click();
+    expect(await answered(page)).toContain("China");
+  });
+
+  test("offline, and online again", async ({ open }) => {
+    const page = await open({ ...look, expected: PROVOKED });
+    await page.locator(".place span").first().waitFor();
+    await page.context().setOffline(true);
+    await give(page, "palace.jpg");
+    expect(await sentence(page)).toContain("You are offline");
+    await expectAccessible(page);
+    await page.context().setOffline(false);
+    await page.getByRole("button", { name: "Try again" }).click();
+    expect(await answered(page)).toContain("China");
+  });
+
+  test("a service that is gone, and there again", async ({ open }) => {
+    const page = await open({ ...look, expected: PROVOKED, address: behindWay });
+    await page.locator(".place span").first().waitFor();
+    way.cut();
+    try {
+      await give(page, "palace.jpg");
+      expect(await sentence(page)).toContain("cannot be reached");
+      await expectAccessible(page);
+    } finally {
+      way.mend();
+    }
+    await page.getByRole("button", { name: "Try again" }).click();
+    expect(await answered(page)).toContain("China");
+  });
+
+  test("503 with Retry-After: the page comes back by itself", async ({ open }) => {
+    const page = await open({ ...look, expected: PROVOKED, address: behindWay });
+    way.beBusyOnce();
+    await give(page, "palace.jpg");
+    expect(await sentence(page)).toMatch(/Trying again in [12] s/);
+    expect(await answered(page)).toContain("China");
+  });
+
+  test("a busy service says so, and is asked again", async ({ open }) => {
+    const page = await open({ ...look, expected: PROVOKED, address: busy });
+    await give(page, "palace.jpg", "flower.jpg", "sign.jpg");
+    const told = await sentence(page);
+    expect(told).toContain("busy");
+    expect(told).toMatch(/Trying again in \d+ s/);
+    await expectAccessible(page);
+    await page.waitForRequest((request) => request.url().includes("/v1/locate"));
+  });
+
+  test("a service with keys asks for one, refuses wrong and expired ones, takes the right one", async ({ open }) => {
+    const page = await open({ ...look, expected: PROVOKED, address: locked });
+    await give(page, "palace.jpg");
+    expect(await sentence(page)).toContain("needs an API key");
+    await expectAccessible(page);
+    const card = page.locator(".failed");
+    for (const each of ["gfx_wrong", keys.expired, keys.right]) {
+      const answer = page.waitForResponse((response) => response.url().includes("/v1/locate"));
+      await card.getByLabel("API key").fill(each);
+      await card.getByRole("button", { name: "Use key" }).click();
+      expect((await answer).status()).toBe(each === keys.right ? 200 : 401);
+      if (each !== keys.right) expect(await sentence(page)).toContain("missing, wrong or expired");
+    }
+    expect(await answered(page)).toBe("Cannot tell");
+    expect(await page.locator(".verdict").innerText()).toContain("no photos to compare with");
+    await page.reload(); // the tab keeps the key
+    await give(page, "palace.jpg");
+    expect(await answered(page)).toBe("Cannot tell");
+    await page.getByRole("link", { name: "Batch" }).click();
+    expect(await page.getByRole("alert").innerText()).toContain("takes no jobs");
+  });
+
+  test("a key can be given before anything fails, and forgotten", async ({ open }) => {
+    const page = await open({ ...look, expected: PROVOKED, address: locked });
+    const menu = page.locator(".menu");
+    await menu.locator("summary").click();
+    await menu.getByLabel("API key").fill(keys.right);
+    await menu.getByRole("button", { name: "Use key" }).click();
+    await give(page, "palace.jpg");
+    expect(await answered(page)).toBe("Cannot tell");
+    await menu.getByRole("button", { name: "Forget key" }).click();
+    await page.keyboard.press("Escape");
+    await page.getByRole("link", { name: "Galleries" }).click();
+    const field = page.locator("#panel").getByLabel("API key");
+    await field.fill(keys.right);
+    await field.press("Enter");
+    await page.getByText("There is no gallery yet").waitFor();
+  });
 });

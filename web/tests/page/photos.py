@@ -1,12 +1,16 @@
 """Photos to test the page with, into a folder: ``python photos.py FOLDER``.
 
 Two real ones come with scikit-learn (CC BY 2.0, danielbuechele and vultilion); others are made of
-them: pieces for a gallery, one with a sign painted into it, a damaged one.
+them: pieces for a gallery, one with a sign painted into it, a damaged one; and lists of them.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -34,6 +38,26 @@ def main(folder: Path) -> None:
     (folder / "text.jpg").write_text("This is no photo.")
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "damaged.jpg").write_bytes(data[: len(data) // 3])
+    _lists(folder)
+
+
+def _lists(folder: Path) -> None:
+    """Photos as archives and in lines, whole and broken."""
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        for name in ("palace.jpg", "damaged.jpg"):
+            archive.write(folder / name, name)
+    with tarfile.open(folder / "photos.tar", "w") as archive:
+        for name in ("palace.jpg", "flower.jpg"):
+            archive.add(folder / name, name)
+    lines = [
+        json.dumps(
+            {"custom_id": name, "photo": base64.b64encode((folder / name).read_bytes()).decode()}
+        )
+        for name in ("palace.jpg", "flower.jpg")
+    ]
+    (folder / "photos.ndjson").write_text("\n".join(lines) + "\n")
+    (folder / "broken.ndjson").write_text(lines[0] + "\n{}\n")
+    (folder / "broken.zip").write_bytes((folder / "photos.zip").read_bytes()[:1000])
 
 
 _NAMES = ("china.jpg", "flower.jpg")

@@ -1,21 +1,24 @@
-/** The live service that the tests of the page talk to, with galleries of its own. */
+/** The live service and the browser that the tests of the page share. */
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, openAsBlob, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
+import { chromium } from "playwright-core";
 import type { TestProject } from "vitest/node";
 
 declare module "vitest" {
   interface ProvidedContext {
     address: string;
     photos: string;
+    browser: string;
   }
 }
 
 export const ROOT = resolve(import.meta.dirname, "../../..");
 export const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
-const ENOUGH_MS = 120_000;
+const READY_MS = 120_000;
+const GONE_MS = 30_000;
 
 /** Start a service; resolves to its address. */
 export function start(
@@ -31,7 +34,12 @@ export function start(
   });
   return new Promise((done, failed) => {
     let said = "";
-    const timer = setTimeout(() => { failed(new Error(`not ready: ${said}`)); }, ENOUGH_MS);
+    const fail = (why: string) => {
+      clearTimeout(timer);
+      service.kill("SIGKILL");
+      failed(new Error(`${why}: ${said}`));
+    };
+    const timer = setTimeout(() => { fail("not ready"); }, READY_MS);
     service.stderr.on("data", (chunk: Buffer) => {
       said += chunk.toString();
       const address = /http:\/\/\S+/.exec(said)?.[0];
@@ -39,7 +47,7 @@ export function start(
       clearTimeout(timer);
       done([service, address]);
     });
-    service.on("exit", () => { failed(new Error(`ended: ${said}`)); });
+    service.on("exit", () => { fail("ended"); });
   });
 }
 
@@ -48,7 +56,9 @@ export async function stop(service: ChildProcess): Promise<void> {
   if (service.exitCode !== null || service.signalCode !== null) return;
   const ended = new Promise((done) => service.once("exit", done));
   service.kill("SIGTERM");
+  const late = setTimeout(() => service.kill("SIGKILL"), GONE_MS);
   await ended;
+  clearTimeout(late);
 }
 
 /** Galleries of pieces of the photos: `default` with all of them, `second` with half. */
@@ -75,15 +85,48 @@ export async function fill(address: string, photos: string): Promise<void> {
   }
 }
 
+/** A gallery of places, without photos. */
+export async function fillPlaces(address: string, name: string, count: number): Promise<void> {
+  await post(`${address}/v1/galleries`, { name, encoder: "geoclip-location" });
+  const points = Array.from({ length: count }, (_, at) => ({
+    key: String(at),
+    lat: (Math.asin(1.8 * ((at * 0.618034) % 1) - 0.9) * 180) / Math.PI,
+    lon: ((at * 137.508) % 360) - 180,
+  }));
+  for (let at = 0; at < count; at += 500) {
+    await post(`${address}/v1/galleries/${name}/points`, { points: points.slice(at, at + 500) });
+  }
+}
+
+export async function post(url: string, body: object): Promise<void> {
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(await response.text());
+}
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "geofix-page-"));
-  execFileSync(PYTHON, [join(import.meta.dirname, "photos.py"), folder]);
-  const [service, address] = await start(folder);
-  await fill(address, folder);
-  project.provide("address", address);
-  project.provide("photos", folder);
-  return async () => {
-    await stop(service);
+  const ends: (() => Promise<void>)[] = [];
+  const tidy = async () => {
+    await Promise.all(ends.map((end) => end()));
     rmSync(folder, { recursive: true, force: true });
   };
+  try {
+    execFileSync(PYTHON, [join(import.meta.dirname, "photos.py"), folder]);
+    const [service, address] = await start(folder, {}, "--all");
+    ends.push(() => stop(service));
+    const browser = await chromium.launchServer({
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
+    });
+    ends.push(() => browser.close());
+    await fill(address, folder);
+    project.provide("address", address);
+    project.provide("photos", folder);
+    project.provide("browser", browser.wsEndpoint());
+  } catch (error) {
+    await tidy();
+    throw error;
+  }
+  return tidy;
 }
