@@ -44,6 +44,10 @@ export function WhatIf({ shot }: { shot: Shot }) {
   }, []);
 
   const ask = async (wanted: Wish) => {
+    if (wanted.bbox && !isBox(wanted.bbox)) {
+      setFailure({ kind: "invalid-box", detail: "" });
+      return;
+    }
     setWish(wanted);
     setBusy(true);
     setFailure(undefined);
@@ -204,11 +208,15 @@ export function refinement(wish: Wish, used: readonly Generator[]): Refinement |
   return Object.keys(wanted).length ? wanted : null;
 }
 
+function isBox([west, south, east, north]: NonNullable<Wish["bbox"]>): boolean {
+  const within = (degrees: number, most: number) => Math.abs(degrees) <= most; // false for NaN
+  return within(west, 180) && within(east, 180) && within(south, 90) && within(north, 90) && south < north;
+}
+
 function ring({ bbox, polygon }: Wish): Ring | undefined {
   if (polygon) return polygon;
   if (!bbox) return undefined;
   const [west, south, east, north] = bbox;
-  if (bbox.some((side) => !Number.isFinite(side))) return undefined;
   const right = west <= east ? east : east + 360;
   return [[south, west], [south, right], [north, right], [north, west]];
 }

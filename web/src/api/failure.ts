@@ -12,6 +12,15 @@ export interface Failure {
   request?: string;
 }
 
+/** What a gateway means that answers for the service. */
+const IN_BETWEEN: Partial<Record<number, string>> = {
+  413: "photo-too-large",
+  429: "quota-exceeded",
+  502: "unreachable",
+  503: "unavailable",
+  504: "unreachable",
+};
+
 const URN = "urn:geofix:problem:";
 
 export class FailureError extends Error {
@@ -49,7 +58,7 @@ export async function failureOfResponse(response: Response): Promise<Failure> {
   } catch {
     // something in between answered in its own words
   }
-  const kind = response.status === 413 ? "photo-too-large" : "broken-answer";
+  const kind = IN_BETWEEN[response.status] ?? "broken-answer";
   return { kind, detail: "", ...(retryAfterS === undefined ? {} : { retryAfterS }) };
 }
 

@@ -12,7 +12,6 @@ import {
   polyline,
   tileLayer,
   type FeatureGroup,
-  type Layer,
   type LayerGroup,
   type Map as LeafletMap,
 } from "leaflet";
@@ -39,6 +38,7 @@ export interface MapWords {
 
 /** As close as a place is shown: without the operator's tiles there is little to see any closer. */
 const [CLOSEST, CLOSEST_ON_TILES] = [12, 15];
+const MAX_ZOOM = 17;
 
 export class Atlas {
   readonly map: LeafletMap;
@@ -55,7 +55,7 @@ export class Atlas {
       center: [25, 10],
       zoom: 2,
       minZoom: 1,
-      maxZoom: 17,
+      maxZoom: MAX_ZOOM,
       worldCopyJump: true,
       zoomControl: false,
       renderer: canvas({ padding: 0.5 }),
@@ -82,11 +82,12 @@ export class Atlas {
   async addTiles({ tiles, tiles_attribution: attribution }: PageSettings): Promise<void> {
     if (!tiles) return;
     this.#closest = CLOSEST_ON_TILES;
+    const options = { attribution, maxZoom: MAX_ZOOM };
     if (new URL(tiles, location.href).pathname.endsWith(".pmtiles")) {
-      const { leafletRasterLayer, PMTiles } = await import("pmtiles");
-      (leafletRasterLayer(new PMTiles(tiles), { attribution }) as Layer).addTo(this.map);
+      const { archiveLayer } = await import("./archive");
+      (await archiveLayer(tiles, options))?.addTo(this.map);
     } else {
-      tileLayer(tiles, { attribution, maxZoom: 17 }).addTo(this.map);
+      tileLayer(tiles, options).addTo(this.map);
     }
   }
 

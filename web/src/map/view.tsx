@@ -24,7 +24,9 @@ export function MapPane() {
       map.show(shot?.answer ?? shot?.shared, words(), shot?.first);
     };
     const stops = [
-      effect(() => { void map.addTiles(settings.value); }),
+      effect(() => {
+        map.addTiles(settings.value).catch(() => undefined); // the built-in map shows through
+      }),
       effect(show),
       changed.subscribe(() => {
         map.recolour();

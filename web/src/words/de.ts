@@ -272,6 +272,7 @@ export const de: Words = {
   "failure.unencodable-photo": "Das Modell kann mit diesem Foto nichts anfangen.",
   "failure.invalid-request": "Damit kann der Dienst nichts anfangen: {detail}",
   "failure.invalid-option": "Etwas Verlangtes passt nicht: {detail}",
+  "failure.invalid-box": "Ein Rechteck sind vier Zahlen: West, Süd, Ost und Nord, in Grad.",
   "failure.invalid-archive": "Das Archiv ist nicht zu gebrauchen: {detail}",
   "failure.unsupported-content-type": "Der Dienst nimmt Fotos, Zip- und Tar-Archive und NDJSON-Listen.",
   "failure.upload-too-large": "Das ist mehr, als ein Auftrag fassen darf: {detail}",

@@ -266,6 +266,7 @@ export const en = {
   "failure.unencodable-photo": "The model cannot make sense of this photo.",
   "failure.invalid-request": "The service cannot use this: {detail}",
   "failure.invalid-option": "Something asked for does not fit: {detail}",
+  "failure.invalid-box": "A box is four numbers: west, south, east and north, in degrees.",
   "failure.invalid-archive": "The archive cannot be used: {detail}",
   "failure.unsupported-content-type": "The service takes photos, zip and tar archives, and lists in NDJSON.",
   "failure.upload-too-large": "This is more than one job may hold: {detail}",

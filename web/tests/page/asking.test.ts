@@ -47,7 +47,7 @@ describe.each(LOOKS)("at $width px, $colorScheme", (look) => {
     await press(page, "Back to the first answer");
     await page.getByLabel("Box: west, south, east, north").fill("1, 2");
     await press(page, "Apply");
-    expect(await page.locator(".whatif [role=alert]").innerText()).toContain("does not fit");
+    expect(await page.locator(".whatif [role=alert]").innerText()).toContain("four numbers");
     await page.getByLabel("Box: west, south, east, north").fill("");
 
     await page.locator(".whatif").getByLabel("Landscape").uncheck();

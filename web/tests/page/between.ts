@@ -21,11 +21,14 @@ export class Way {
         socket.on("error", () => { near.destroy(); far.destroy(); });
         socket.on("close", () => { this.#sockets.delete(socket); near.destroy(); far.destroy(); });
       }
+      let isTurnedAway = false;
       near.on("data", (data: Buffer) => {
         if (this.#busy > 0 && data.toString("latin1").startsWith("POST /v1/locate")) {
           this.#busy -= 1;
-          near.end(BUSY);
-        } else far.write(data);
+          isTurnedAway = true;
+          near.write(BUSY);
+          setTimeout(() => near.end(), 500); // what is still being sent is read, and dropped
+        } else if (!isTurnedAway) far.write(data);
       });
       far.on("data", (data: Buffer) => near.write(data));
     });

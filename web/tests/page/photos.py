@@ -53,7 +53,7 @@ def _lists(folder: Path) -> None:
         json.dumps(
             {"custom_id": name, "photo": base64.b64encode((folder / name).read_bytes()).decode()}
         )
-        for name in ("palace.jpg", "flower.jpg")
+        for name in ("palace.jpg", "flower.jpg", "sign.jpg")
     ]
     (folder / "photos.ndjson").write_text("\n".join(lines) + "\n")
     (folder / "broken.ndjson").write_text(lines[0] + "\n{}\n")

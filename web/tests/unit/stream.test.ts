@@ -38,7 +38,9 @@ test("a problem becomes a failure, with its word, its number and when to come ba
 
 test("what is no problem document is still told", async () => {
   const proxy = new Response("<h1>Bad gateway</h1>", { status: 502, headers: { "Retry-After": "9" } });
-  expect(await failureOfResponse(proxy)).toEqual({ kind: "broken-answer", detail: "", retryAfterS: 9 });
+  expect(await failureOfResponse(proxy)).toEqual({ kind: "unreachable", detail: "", retryAfterS: 9 });
+  expect((await failureOfResponse(new Response("", { status: 503 }))).kind).toBe("unavailable");
+  expect((await failureOfResponse(new Response("", { status: 418 }))).kind).toBe("broken-answer");
   expect((await failureOfResponse(new Response("", { status: 413 }))).kind).toBe("photo-too-large");
   expect(failureBehind(new TypeError("Failed to fetch")).kind).toBe("unreachable");
   expect(failureBehind(new FailureError({ kind: "x", detail: "" })).kind).toBe("x");
