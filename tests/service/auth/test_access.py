@@ -14,6 +14,7 @@ from service.auth.caller import Scope
 from tests.service.auth.conftest import Ask
 
 _IN_GALLERIES = "/v1/galleries"
+_VERSIONS = f"{_IN_GALLERIES}/default/versions"
 _OPEN = {"/healthz", "/readyz", "/metrics"}
 
 
@@ -47,7 +48,8 @@ def test_a_key_opens_what_its_scopes_name(beyond: Settings, ask: Ask) -> None:
     for scope, status in cases.items():  # 503: let in, and there is no engine
         text = _key(beyond, scope)
         for headers in ({"X-API-Key": text}, {"Authorization": f"Bearer {text}"}):
-            assert ask(beyond, _IN_GALLERIES, headers=headers).status_code == status, scope
+            for path in (_IN_GALLERIES, _VERSIONS):
+                assert ask(beyond, path, headers=headers).status_code == status, (scope, path)
 
 
 def test_a_key_with_a_cap_is_kept_from_what_cannot_be_coarsened(beyond: Settings, ask: Ask) -> None:
