@@ -12,6 +12,7 @@ import { Way } from "./between";
 import { PYTHON, ROOT, start, stop } from "./service";
 
 const PROVOKED = /Failed to load resource|ERR_/;
+const SCOPES = ["locate", "jobs", "galleries"].flatMap((scope) => ["--scope", scope]);
 const way = new Way(address);
 const folders: string[] = [];
 const started: ChildProcess[] = [];
@@ -43,7 +44,7 @@ function folder(): string {
 }
 
 function key(data: string, ...options: string[]): string {
-  const command = ["-m", "geofix.cli.main", "keys", "create", "tester", "--scope", "locate", ...options];
+  const command = ["-m", "geofix.cli.main", "keys", "create", "tester", ...SCOPES, ...options];
   const env = { ...process.env, PYTHONPATH: ROOT, GEOFIX_DATA_DIR: data };
   const said = execFileSync(PYTHON, command, { env, encoding: "utf8", stdio: "pipe" });
   return /^\s*(gfx_\S{20,})\s*$/m.exec(said)?.[1] ?? "";
