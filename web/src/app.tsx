@@ -15,7 +15,10 @@ import { language, LANGUAGES, speak, t, type Language } from "./words/words";
 export function App() {
   return (
     <>
-      <a class="skip" href="#panel">
+      <a class="skip" href="#panel" onClick={(event) => {
+        event.preventDefault(); // the address says which view is shown
+        document.getElementById("panel")?.focus();
+      }}>
         {t("skip")}
       </a>
       <Header />

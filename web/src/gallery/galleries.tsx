@@ -99,7 +99,7 @@ function Gallery({ name, onUse }: { name: string; onUse: () => void }) {
         setRound((before) => before + 1);
         onUse();
       }} />
-      {parts.map(([title, counts, named]) => (
+      {parts.filter(([, counts]) => Object.keys(counts).length > 0).map(([title, counts, named]) => (
         <div key={title}>
           <h4>{title}</h4>
           <ul class="places">

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { versions } from "../api/client";
 import type { GalleryVersion } from "../api/types";
 import { announced } from "../state";
-import { moment, percent, t, told, type Key } from "../words/words";
+import { moment, percent, t, told } from "../words/words";
 
 const SOON_MS = 1500;
 const LATER_MS = 10_000;
@@ -58,11 +58,13 @@ function isUnderWay({ state }: GalleryVersion): boolean {
 
 function Line({ version: each }: { version: GalleryVersion }) {
   const { version, state, encoder, figures, missing, reason, created_at: created } = each;
-  const measured = ([["recall", "versionRecall"], ["accuracy", "versionAccuracy"]] as [string, Key][])
-    .flatMap(([figure, key]) => {
-      const share = figures[figure];
-      return share === undefined ? [] : [t(key, { share: percent(share) })];
-    });
+  const { recall, accuracy, canaries = 0 } = figures;
+  const measured = [
+    ...(recall === undefined ? [] : [t("versionRecall", { share: percent(recall) })]),
+    ...(accuracy === undefined || canaries === 0
+      ? []
+      : [t("versionAccuracy", { share: percent(accuracy) })]),
+  ];
   return (
     <li class={`version ${state}`}>
       <div class="row spread">

@@ -68,12 +68,12 @@ describe.each(LOOKS)("at $width px, $colorScheme", (look) => {
 
   test("the keyboard is enough", async ({ open }) => {
     const page = await open(look);
+    const chooser = page.waitForEvent("filechooser"); // waited for early: Chromium is told in time
     await page.keyboard.press("Tab");
     expect(await page.evaluate(() => document.activeElement?.textContent)).toContain("Skip");
     await page.keyboard.press("Enter");
     expect(await page.evaluate(() => document.activeElement?.id)).toBe("panel");
     await page.keyboard.press("Tab");
-    const chooser = page.waitForEvent("filechooser");
     await page.keyboard.press("Enter");
     await (await chooser).setFiles(photo("palace.jpg"));
     await answered(page);
