@@ -133,8 +133,8 @@ async function openResults(page: Page): Promise<void> {
   const job = { id: "measured", state: "completed", created_at: "2026-01-01T00:00:00Z", eta: null,
     request_counts: { total: RESULTS, completed: RESULTS, failed: 0 } };
   const features = Array.from({ length: RESULTS }, (_, index) => {
-    const lat = (Math.asin(2 * ((index * 0.618034) % 1) - 1) * 180) / Math.PI;
-    const lon = ((index * 137.508) % 360) - 180;
+    const lat = (Math.asin(2 * ((index * 0.569840291) % 1) - 1) * 180) / Math.PI; // evenly spread
+    const lon = 360 * ((index * 0.754877666) % 1) - 180;
     const properties = { index, custom_id: `photo-${index}.jpg`, lat, lon, radius_50_km: 5,
       radius_90_km: 50, abstained: "", country: "FR", region: "", city: "" };
     return { type: "Feature", geometry: { type: "Point", coordinates: [lon, lat] }, properties };

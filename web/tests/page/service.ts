@@ -90,8 +90,8 @@ export async function fillPlaces(address: string, name: string, count: number): 
   await post(`${address}/v1/galleries`, { name, encoder: "geoclip-location" });
   const points = Array.from({ length: count }, (_, at) => ({
     key: String(at),
-    lat: (Math.asin(1.8 * ((at * 0.618034) % 1) - 0.9) * 180) / Math.PI,
-    lon: ((at * 137.508) % 360) - 180,
+    lat: (Math.asin(1.8 * ((at * 0.569840291) % 1) - 0.9) * 180) / Math.PI, // evenly spread
+    lon: 360 * ((at * 0.754877666) % 1) - 180,
   }));
   for (let at = 0; at < count; at += 500) {
     await post(`${address}/v1/galleries/${name}/points`, { points: points.slice(at, at + 500) });
