@@ -81,14 +81,14 @@ describe.each(LOOKS)("at $width px, $colorScheme", (look) => {
   test("tiles by their address are shown, with their credit", async ({ open }) => {
     const page = await openTiled(open, look, withModel);
     await page.locator("img.leaflet-tile-loaded").first().waitFor();
-    expect(await page.locator(".leaflet-control-attribution").innerText()).toContain(CREDIT);
+    await expect.poll(() => page.locator(".leaflet-control-attribution").innerText()).toContain(CREDIT);
     await expect.poll(() => colour(page)).toEqual([...GREEN]);
     await expectAccessible(page);
   });
 
   test("tiles out of a PMTiles archive are shown, with their credit", async ({ open }) => {
     const page = await openTiled(open, look, withArchive);
-    expect(await page.locator(".leaflet-control-attribution").innerText()).toContain(CREDIT);
+    await expect.poll(() => page.locator(".leaflet-control-attribution").innerText()).toContain(CREDIT);
     await expect.poll(() => colour(page), { timeout: 10_000 }).toEqual([...GREEN]);
     await expectAccessible(page);
   });
