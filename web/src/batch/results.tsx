@@ -14,6 +14,7 @@ export function Results({ rows: all }: { rows: readonly Row[] }) {
   const [onlySure, setOnlySure] = useState(false);
   const [page, setPage] = useState(0);
   const clusters = useRef<Clusters>(null);
+  const isMoved = useRef(false);
   const countries = useMemo(() => [...new Set(all.map((row) => row.country))].sort(), [all]);
   const left = useMemo(
     () => all.filter((row) =>
@@ -28,9 +29,21 @@ export function Results({ rows: all }: { rows: readonly Row[] }) {
     const layer = new Clusters((row) => atlas.value?.fit(row, row.radius_90_km));
     layer.addTo(map);
     clusters.current = layer;
-    map.fitBounds(all.map(({ lat, lon }) => [lat, lon]), { maxZoom: 8, padding: [24, 24] });
-    return () => { layer.remove(); };
+    const stop = new AbortController();
+    for (const event of ["pointerdown", "wheel", "keydown"]) {
+      const own = () => { isMoved.current = true; };
+      map.getContainer().addEventListener(event, own, { signal: stop.signal, passive: true });
+    }
+    return () => {
+      stop.abort();
+      layer.remove();
+    };
   }, []);
+  useEffect(() => {
+    if (isMoved.current) return; // from now on the person says what is seen
+    const places = all.map(({ lat, lon }): [number, number] => [lat, lon]);
+    atlas.value?.map.fitBounds(places, { maxZoom: 8, padding: [24, 24] });
+  }, [all]);
   useEffect(() => {
     clusters.current?.load(left);
     setPage(0);

@@ -6,6 +6,8 @@ import { near } from "./geodesy";
 
 const MOST = 60;
 const WAIT_MS = 250;
+/** Above the land, below whatever is shown on it. */
+const PANE = "names";
 const [WIDTH, HEIGHT] = [110, 22];
 
 export class Labels extends LayerGroup {
@@ -13,6 +15,8 @@ export class Labels extends LayerGroup {
   #shown = "";
 
   override onAdd(map: LeafletMap): this {
+    const pane = map.getPane(PANE) ?? map.createPane(PANE);
+    pane.classList.add("names");
     map.on("moveend", this.#later, this);
     this.#later();
     return super.onAdd(map);
@@ -52,7 +56,7 @@ export class Labels extends LayerGroup {
         const name = document.createElement("span");
         name.textContent = place.name;
         const icon = divIcon({ className: "place", html: name, iconSize: [0, 0] });
-        this.addLayer(marker(at, { icon, interactive: false, keyboard: false, alt: "", zIndexOffset: -1000 }));
+        this.addLayer(marker(at, { icon, interactive: false, keyboard: false, alt: "", pane: PANE }));
       }
     } catch {
       this.#shown = ""; // a map without names is still a map

@@ -1,21 +1,12 @@
 /** What one can do with an answer: what-if, correcting, sharing, saving; in other words and colours. */
-import { readFileSync } from "node:fs";
-
 import type { Page } from "playwright-core";
 import { describe, expect } from "vitest";
 
-import { answered, expectAccessible, give, LOOKS, test } from "./browser";
+import { answered, expectAccessible, give, LOOKS, saved, test } from "./browser";
 
 const unfold = (page: Page, name: string) => page.locator("summary", { hasText: name }).click();
 const said = (page: Page) => page.locator(".whatif p[role=status]");
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
-
-async function saved(page: Page, button: string): Promise<[name: string, content: Buffer]> {
-  const coming = page.waitForEvent("download");
-  await press(page, button);
-  const file = await coming;
-  return [file.suggestedFilename(), readFileSync(await file.path())];
-}
 
 /** Points on the map, by shares of its width and height; the map is scrolled to first. */
 async function onMap(page: Page): Promise<(x: number, y: number) => readonly [number, number]> {

@@ -1,10 +1,8 @@
 /** Many photos as a job. */
-import { readFileSync } from "node:fs";
-
 import type { Page } from "playwright-core";
 import { describe, expect } from "vitest";
 
-import { expectAccessible, hand, LOOKS, photo, test, type Look, type Open } from "./browser";
+import { expectAccessible, hand, LOOKS, photo, saved, test, type Look, type Open } from "./browser";
 
 const PHOTOS = ["palace.jpg", "flower.jpg", "sign.jpg", "grey.jpg", "damaged.jpg"];
 
@@ -73,9 +71,8 @@ describe.each(LOOKS)("at $width px, $colorScheme", (look) => {
       ["NDJSON", /^\{.*"custom_id": ?"palace\.jpg"/],
       ["GEOJSON", /"FeatureCollection"/],
     ] as const) {
-      const coming = page.waitForEvent("download");
-      await page.getByRole("button", { name: `Export as ${format}` }).click();
-      expect(readFileSync(await (await coming).path(), "utf8")).toMatch(told);
+      const [, content] = await saved(page, `Export as ${format}`);
+      expect(content.toString()).toMatch(told);
     }
     await page.getByRole("button", { name: "Delete" }).click();
     await expect.poll(() => rows.count()).toBe(0);

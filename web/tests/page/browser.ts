@@ -112,6 +112,16 @@ export async function hand(page: Page, way: "paste" | "drop", ...names: string[]
   );
 }
 
+/** The file that a button hands out: its name and what is in it. */
+export async function saved(page: Page, button: string): Promise<[name: string, content: Buffer]> {
+  const coming = page.waitForEvent("download");
+  await page.getByRole("button", { name: button }).click();
+  const file = await coming;
+  const parts: Buffer[] = [];
+  for await (const part of await file.createReadStream()) parts.push(part as Buffer);
+  return [file.suggestedFilename(), Buffer.concat(parts)];
+}
+
 /** The answer's heading, once there is one. */
 export async function answered(page: Page): Promise<string> {
   const heading = page.locator(".verdict h2");

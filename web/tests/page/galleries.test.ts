@@ -5,7 +5,7 @@ import { beforeAll, describe, expect } from "vitest";
 import { address, expectAccessible, LOOKS, test, type Look, type Open } from "./browser";
 import { fillPlaces, post } from "./service";
 
-const PLACES = 2000;
+const PLACES = 1200;
 const PACE = 0.02; // so slow that it can be looked at
 const ENDS_MS = 200_000;
 
@@ -28,7 +28,7 @@ test("a re-index under way says how far it is, at every width and in every colou
     const building = page.locator(".version.building");
     const bar = building.getByRole("progressbar", { name: "Building of version 2" });
     await bar.waitFor({ timeout: 50_000 });
-    expect(await building.innerText()).toMatch(/being built[\s\S]*\d+ of 2000 photos encoded anew/);
+    expect(await building.innerText()).toMatch(/being built[\s\S]*\d+ of 1200 photos encoded anew/);
     expect(await page.locator(".version.active").innerText()).toMatch(/Version 1, geoclip-location\s+in use/);
   }));
   for (const page of pages) await expectAccessible(page);
