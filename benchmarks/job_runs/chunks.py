@@ -48,7 +48,9 @@ def _run(photos: Sequence[Photo], size: int) -> Report:
     ):
         jobs.wait(jobs.submit(photos[:32], OPTIONS), LIMIT_S)  # whatever is done but once
         first = jobs.wait(jobs.submit(photos, OPTIONS), LIMIT_S)
-        objects = sum(1 for path in Path(folder).glob(f"objects/jobs/{first.id}/**/*.*"))
+        kept = Path(folder) / "objects" / "jobs" / first.id
+        objects = sum(1 for _ in kept.glob("**/*.*"))
+        chunks = sum(1 for _ in kept.glob("inputs-*/*.json"))
         second = jobs.wait(jobs.submit(photos, OPTIONS), LIMIT_S)
     pace = [len(photos) / seconds(job) for job in (first, second)]
     return Report(
@@ -56,5 +58,5 @@ def _run(photos: Sequence[Photo], size: int) -> Report:
         objects=objects,
         first_per_s=pace[0],
         second_per_s=pace[1],
-        lost_with_worker_s=min(len(photos), _PROCESSES * size) / max(pace),
+        lost_with_worker_s=_PROCESSES * len(photos) / max(1, chunks) / max(pace),
     )
