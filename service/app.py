@@ -29,6 +29,7 @@ from service import description, problems, running, shared
 from service.audit import Audit
 from service.auth import access
 from service.auth.caller import Scope
+from service.draining import Draining
 from service.embed.endpoints import router as embed_router
 from service.etags import EntityTags
 from service.feedback.answers import AnswersGiven
@@ -145,6 +146,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(EntityTags)
     app.add_middleware(ResponseHeaders)
+    app.add_middleware(Draining, service=app)
     app.add_middleware(Metering)
     if config.trace_url:
         app.add_middleware(Tracing)

@@ -20,6 +20,7 @@ from geofix.settings import Settings, settings
 from service.app import create_app, engine
 from service.auth.access import check_exposure
 from service.connections import BACKLOG, Bounds, allowed_connections, guarded
+from service.draining import Server
 
 log = getLogger("geofix.service")
 
@@ -121,7 +122,7 @@ async def _run(config: Settings, listener: socket.socket) -> None:
     if in_json:
         logging.as_json()
     app = create_app(config)
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             http=guarded(Bounds(connections=allowed_connections(config.max_connections))),
@@ -133,7 +134,9 @@ async def _run(config: Settings, listener: socket.socket) -> None:
             server_header=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=_GRACE_S,
-        )
+        ),
+        app,
+        config.drain_s,
     )
     async with engine(app):
         host = f"[{config.host}]" if ":" in config.host else config.host

@@ -46,6 +46,11 @@ class ServiceSettings(BaseModel):
         "empty = the coastlines and borders that are built in.",
     )
     page_tiles_attribution: str = Field(default="", description="Credit shown for them.")
+    drain_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        default=0.5,
+        description="Told to end, the service is not ready for so many seconds and answers all the "
+        "same: as long as load balancers take to notice.",
+    )
     trace_url: str = Field(
         default="",
         description="Where traces are sent by OTLP over HTTP, as http://collector:4318; empty = "

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from geofix.errors import Unavailable
 from geofix.observability import registry
+from service import draining
 from service.health import scraping
 from service.health.schemas import Alive, Ready
 from service.problems import responses
@@ -29,6 +30,7 @@ async def healthz() -> Alive:
 )
 async def readyz(request: Request) -> Ready:
     """503 until the model is warm and the galleries are open, and while shutting down."""
+    draining.check(request.app)
     return Ready(encoder=locator_of(request).encoder.name)
 
 
