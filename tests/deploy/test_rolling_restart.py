@@ -32,8 +32,8 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   upstream geofix {{
-    server 127.0.0.1:{first} max_fails=1 fail_timeout=1s;
-    server 127.0.0.1:{second} max_fails=1 fail_timeout=1s;
+    server 127.0.0.1:{first} max_fails=0;
+    server 127.0.0.1:{second} max_fails=0;
   }}
   server {{
     listen 127.0.0.1:{port};
