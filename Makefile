@@ -61,6 +61,7 @@ test-ops: $(VENV)/.dev $(OPS)/.ready $(SBOM)/.ready $(CLIENT_TOOLS)  ## Tests th
 	@command -v tesseract > /dev/null && [ -z "$(MISSING_PACKS)" ] || \
 		$(APT) tesseract-ocr $(TESSERACT_PACKS:%=tesseract-ocr-%)
 	@command -v promtool > /dev/null || $(APT) prometheus
+	@[ -x /usr/sbin/nginx ] || $(APT) nginx
 	@command -v docker-compose > /dev/null || $(APT) docker-compose
 	$(BIN)/python -m pytest -m tools
 

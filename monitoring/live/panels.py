@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from monitoring.dashboards import DASHBOARDS, Dashboard, Panel
 
 RATE_INTERVAL = "15s"
-"""Fifteen scrapes."""
+"""Five scrapes."""
 STEP_S = 2
 
 EMPTY = {
