@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
-from tests.deploy.manifests import at, files_of, of_kind, settings_of, workloads
-from tests.deploy.node import BIN, WAIT_S, Node, free_port, redis_programs
+from tests.deploy.manifests import Workload, at, files_of, of_kind, settings_of, workloads
+from tests.deploy.node import BIN, WAIT_S, Node, free_port, redis_programs, until
 
 OVERLAY = "overlays/autoscale"
 
@@ -108,9 +112,13 @@ def test_the_pods_do_their_work_together(node: Node, jpeg: bytes) -> None:
             for container in pods[name].pod.containers:
                 node.start(pods[name], container)
         _smoke(node)
-    _shows_what_scaling_asks(node)
+        _is_reindexed(primary)
+    with _prometheus(node, pods) as prometheus:
+        _sees_what_scaling_asks(prometheus)
+    _fits(node, pods)
     grace_s = {name: pod.pod.grace_s for name, pod in pods.items()}
     node.stop({name: seconds for name, seconds in grace_s.items() if name != "geofix-redis"})
+    node.stop({"geofix-redis": grace_s["geofix-redis"]})
 
 
 def _fill(primary: httpx.Client, jpeg: bytes) -> None:
@@ -130,24 +138,128 @@ def _smoke(node: Node) -> None:
         (node.volume(smoke, "photo") / name).write_bytes(data)
     said = node.run(smoke, container)
     assert "completed: 1 of 1 located" in said
+    (migrate,) = workloads("jobs/migrate")
+    assert "3 photos are indexed anew" in node.run(migrate, migrate.pod.containers[0])
 
 
-def _shows_what_scaling_asks(node: Node) -> None:
-    """Both services are scraped: each has every metric by which KEDA scales."""
-    wanted = {
-        name
+def _is_reindexed(primary: httpx.Client) -> None:
+    """By the worker beside the primary, which must find the same data and the service."""
+    asked = primary.post("/v1/galleries/default/reindex", json={})
+    assert asked.status_code == 202, asked.text
+
+    def built() -> bool:
+        listed = primary.get("/v1/galleries/default/versions").raise_for_status().json()
+        return any((one["version"], one["state"]) == (2, "active") for one in listed["versions"])
+
+    until(built)
+
+
+@contextmanager
+def _prometheus(node: Node, pods: dict[str, Workload]) -> Iterator[httpx.Client]:
+    """Prometheus, told what its operator would make of the ServiceMonitor and the rules."""
+    (monitor,) = of_kind(OVERLAY, "ServiceMonitor")
+    (rule,) = of_kind(OVERLAY, "PrometheusRule")
+    (endpoint,) = _list(monitor, "spec.endpoints")
+    labels = at(monitor, "spec.selector.matchLabels")
+    assert isinstance(labels, dict)
+    (service,) = [
+        one for one in of_kind(OVERLAY, "Service") if labels.items() <= _labels(one).items()
+    ]
+    selector = at(service, "spec.selector")
+    assert isinstance(selector, dict)
+    scraped = [name for name, pod in pods.items() if selector.items() <= pod.labels.items()]
+    assert sorted(scraped) == ["geofix-primary", "geofix-replica"]
+    assert endpoint["port"] == _list(service, "spec.ports")[0]["name"]
+    (node.folder / "rules.yml").write_text(yaml.safe_dump({"groups": at(rule, "spec.groups")}))
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules.yml"],
+        "scrape_configs": [
+            {
+                "job_name": _labels(service)[str(at(monitor, "spec.jobLabel"))],
+                "metrics_path": endpoint["path"],
+                "static_configs": [
+                    {"targets": [node.addresses[f"{name}:8000"] for name in scraped]}
+                ],
+            }
+        ],
+    }
+    (node.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    with (node.folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603
+            [
+                *("prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"),
+                f"--web.listen-address={address}",
+            ],
+            cwd=node.folder,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        with httpx.Client(base_url=f"http://{address}", timeout=60.0) as client:
+            until(lambda: _answers(client))
+            until(lambda: _value(client, 'sum(up{job="geofix"})') == 2.0)
+            yield client
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _sees_what_scaling_asks(prometheus: httpx.Client) -> None:
+    triggers = [
+        (trigger["metadata"]["query"], trigger["metadata"]["threshold"])
         for scaled in of_kind(OVERLAY, "ScaledObject")
         for trigger in _list(scaled, "spec.triggers")
-        for name in re.findall(r"geofix_\w+", trigger["metadata"]["query"])
-    }
-    assert len(wanted) == 5
-    for service in ("geofix-primary", "geofix-replica"):
-        url = f"http://{node.addresses[f'{service}:8000']}/metrics"
-        shown = httpx.get(url, timeout=60.0).raise_for_status().text
-        assert {name for name in wanted if f"\n{name}" not in shown} == set()
+    ]
+    assert len(triggers) == 4
+    for query, threshold in triggers:
+        assert _value(prometheus, query) is not None, query
+        assert float(threshold) > 0
+    assert _value(prometheus, 'sum(geofix_jobs_photos_total{outcome="completed"})')
+    groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
+    broken = [rule for group in groups for rule in group["rules"] if rule["health"] == "err"]
+    assert not broken, json.dumps(broken, indent=2)
+    time.sleep(2.0)
+    firing = prometheus.get("/api/v1/alerts").json()["data"]["alerts"]
+    assert [one for one in firing if one["state"] == "firing"] == []
+
+
+def _fits(node: Node, pods: dict[str, Workload]) -> None:
+    """Requests were set from measurements: what ran here has stayed below them."""
+    for name in node.running:
+        workload, _, container = name.partition(".")
+        (described,) = [
+            one
+            for one in _list(pods[workload].raw, "spec.template.spec.containers")
+            if str(one["name"]) == container
+        ]
+        requested = str(at(described, "resources.requests.memory"))
+        number, unit = requested[:-2], requested[-2:]
+        allowed = int(number) * {"Mi": 2**20, "Gi": 2**30}[unit]
+        assert node.resident_bytes(name) < allowed, (name, node.resident_bytes(name) / 2**20)
+
+
+def _value(prometheus: httpx.Client, query: str) -> float | None:
+    found = prometheus.get("/api/v1/query", params={"query": query}).json()["data"]["result"]
+    return float(found[0]["value"][1]) if found else None
+
+
+def _answers(prometheus: httpx.Client) -> bool:
+    try:
+        return prometheus.get("/-/ready").is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _list(resource: dict[str, object], path: str) -> list[dict[str, dict[str, str]]]:
     found = at(resource, path)
     assert isinstance(found, list)
     return found
+
+
+def _labels(resource: dict[str, object]) -> dict[str, str]:
+    found = at(resource, "metadata.labels")
+    return found if isinstance(found, dict) else {}
