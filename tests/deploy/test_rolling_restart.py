@@ -41,6 +41,7 @@ http {{
     listen 127.0.0.1:{port};
     location / {{
       proxy_pass http://geofix;
+      proxy_set_header Host $http_host;
       # To locate a photo twice does no harm.
       proxy_next_upstream error timeout http_503 non_idempotent;
     }}
@@ -155,7 +156,7 @@ def test_no_request_fails(tmp_path: Path, jpeg: bytes) -> None:
             answered = outcomes["200"]
             assert service.stop() == 0
             service.start()
-            while outcomes["200"] < answered + 4 * CLIENTS and set(outcomes) == {"200"}:
+            while outcomes["200"] < answered + 4 * CLIENTS and set(outcomes) <= {"200"}:
                 assert time.monotonic() < deadline + 120, outcomes
                 time.sleep(0.05)
         stopping.set()
