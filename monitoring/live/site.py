@@ -128,7 +128,7 @@ def running(folder: Path) -> Iterator[Site]:
             chosen = [word for queue in queues for word in ("--queue", queue)]
             return part(
                 name,
-                *(*_GEOFIX, "worker", "run", "--name", name, "--processes", "1", *chosen),
+                *(*_GEOFIX, "worker", "run", "--name", name, "--processes", "2", *chosen),
                 ready=f"http://{at[name]}/metrics",
                 GEOFIX_WORKER_METRICS_PORT=str(ports[name]),
             )
@@ -145,8 +145,8 @@ def running(folder: Path) -> Iterator[Site]:
                 *("service", *_GEOFIX, "serve", "--port", str(ports["service"])),
                 ready=f"http://{at['service']}/readyz",
             ),
-            "worker": worker("worker", "batch", "reindex"),
-            "control": worker("control", "control"),
+            "worker": worker("worker", "batch"),
+            "control": worker("control", "control", "reindex"),
             "clock": part("clock", *_GEOFIX, "worker", "clock"),
             "prometheus": part(
                 *("prometheus", binary, f"--config.file={config}"),
