@@ -1,6 +1,6 @@
 /** The page as a whole: the header, the map, and the panel beside it. */
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { Panel } from "./answer/panel";
 import { MapPane } from "./map/view";
@@ -58,6 +58,16 @@ function View() {
 }
 
 function Header() {
+  const menu = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = ({ key }: KeyboardEvent) => {
+      if (key !== "Escape" || !menu.current?.open) return;
+      menu.current.open = false;
+      menu.current.querySelector("summary")?.focus();
+    };
+    document.addEventListener("keydown", close);
+    return () => { document.removeEventListener("keydown", close); };
+  }, []);
   return (
     <header class="top">
       <h1>Geofix</h1>
@@ -70,11 +80,7 @@ function Header() {
           </a>
         ))}
       </nav>
-      <details class="menu" onKeyDown={(event) => {
-        if (event.key !== "Escape") return;
-        event.currentTarget.open = false;
-        event.currentTarget.querySelector("summary")?.focus();
-      }}>
+      <details class="menu" ref={menu}>
         <summary aria-label={t("apiKey")}>
           <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
             <circle cx="8" cy="12" r="4" fill="none" stroke="currentColor" stroke-width="2" />
