@@ -25,7 +25,7 @@ SBOM := .venv-sbom
 CLIENT_TOOLS := clients/typescript/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench docs clients lock sbom wheel clean
+.PHONY: help locate demo serve web test test-web test-ops evaluation lint format bench audit docs clients lock sbom wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -82,8 +82,11 @@ format: $(VENV)/.dev  ## Put the code into shape
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev  ## The quick benchmarks
-	@for name in choosing galleries serving; do \
+	@for name in choosing jobs galleries serving; do \
 		$(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+
+audit: $(VENV)/.dev  ## Look the pinned packages up among known faults; needs their database
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt
 
 docs: $(VENV)/.dev  ## Build the guide for operators and users of the API into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
