@@ -242,8 +242,8 @@ JOBS = Dashboard(
             "Since the last sweep, and the last chunk that was finished",
             "s",
             {
-                "sweep": "time() - max(geofix_jobs_last_sweep_timestamp_seconds)",
-                "chunk": "time() - max(geofix_jobs_last_settled_timestamp_seconds)",
+                "sweep": "time() - (max(geofix_jobs_last_sweep_timestamp_seconds) > 0)",
+                "chunk": "time() - (max(geofix_jobs_last_settled_timestamp_seconds) > 0)",
             },
         ),
         Panel(
