@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 Serving = Callable[[Mapping[str, str]], AbstractContextManager[subprocess.Popen[bytes]]]
 
 KEY = "sk-test-0123456789"
-BUDGET_S = 4.0
-HANGS_S = 60.0
+BUDGET_S = 8.0
+"""A tenth of it is for what a busy machine takes to answer without the model."""
+HANGS_S = 30.0
 LONG_S = 30.0
-"""Less than an endpoint hangs, and more than an answer takes on a machine that is busy."""
+"""For what is waited for, on a machine that is busy."""
 RESET_S = 4.0
 PARIS = (48.8566, 2.3522)
 
@@ -72,7 +73,7 @@ Started = Callable[[Mapping[str, str]], AbstractContextManager[httpx.Client]]
 
 
 def locate(client: httpx.Client, jpeg: bytes, generators: str = "lmm") -> Answer:
-    """The answer, which must not wait for an endpoint that hangs."""
+    """The answer, which must come within the budget and a tenth."""
     begun = time.perf_counter()
     response = client.post(
         "/v1/locate",
@@ -82,7 +83,7 @@ def locate(client: httpx.Client, jpeg: bytes, generators: str = "lmm") -> Answer
     )
     took = time.perf_counter() - begun
     assert response.status_code == 200, response.text
-    assert took < LONG_S
+    assert took <= 1.1 * BUDGET_S
     assert KEY not in response.text
     return Answer.model_validate_json(response.content)
 
@@ -99,13 +100,10 @@ def metric(client: httpx.Client, name: str, **labels: str) -> float:
 
 
 def circuit(client: httpx.Client) -> str:
-    """The state of the breaker, as /metrics tells it."""
-    (state,) = [
-        state
-        for state in ("closed", "open", "half-open")
-        if metric(client, "geofix_lmm_breaker_state", state=state) == 1.0
-    ]
-    return state
+    """The state of the breaker, as one look at /metrics tells it."""
+    sample = r'^geofix_lmm_breaker_state{state="(.+)"} 1.0$'
+    (state,) = re.findall(sample, client.get("/metrics").text, re.MULTILINE)
+    return str(state)
 
 
 def missing(answer: Answer) -> set[tuple[str, str]]:
