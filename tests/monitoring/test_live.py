@@ -1,4 +1,4 @@
-"""A live site under load, scraped by Prometheus: what every panel shows."""
+"""A live site under load, scraped by Prometheus: its panels, and what outages are told of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.live import panels, pictures, site
+from monitoring.live import outages, panels, pictures, site
 from monitoring.live.load import Load
 from monitoring.live.site import Site
 
@@ -39,3 +39,9 @@ def test_all_targets_are_up_and_every_panel_shows_something(live: Site, tmp_path
     assert panels.firing(live.prometheus) == set()
     pictures.draw(shown, tmp_path / "panels.pdf")
     assert (tmp_path / "panels.pdf").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("name", ["redis", "gallery", "language model", "object store", "worker"])
+def test_an_outage_is_told_by_its_alert_and_by_no_other(live: Site, name: str) -> None:
+    outage = outages.OUTAGES[name]
+    assert outages.inject(live, outage).fired == {outage.alert}
