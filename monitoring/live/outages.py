@@ -92,6 +92,8 @@ def inject(site: Site, outage: Outage) -> Told:
     with outage.fault(site):
         after_s = _watch(site, fired, lambda now: outage.alert in now, FIRES_S)
         _watch(site, fired, lambda _: time.monotonic() - started > after_s + LINGERS_S, FIRES_S)
+    for part in site.parts.values():
+        part.revive()  # a worker may not outlive its broker
     quiet_after_s = _watch(site, fired, lambda now: not now, QUIET_S)
     return Told(fired, after_s, quiet_after_s)
 

@@ -53,6 +53,11 @@ class Part:
             )
         until(self._is_ready, f"{self.log.name} is not ready, see {self.log}", _READY_S)
 
+    def revive(self) -> None:
+        """Start it again if it has ended, as whoever runs a site does."""
+        if self.process is not None and self.process.poll() is not None:
+            self.start()
+
     def kill(self) -> None:
         """End it and what it has started at once, as a crash would."""
         if self.process is not None and self.process.poll() is None:
