@@ -85,12 +85,15 @@ class Node:
         """The environment of a container, its addresses and paths as they are here."""
         given = environment(container, self.settings, self.secrets, f"{workload.name}-0")
         here = {key: self._here(workload, container, value) for key, value in given.items()}
-        listened = self.addresses.get(f"{workload.name}:8000", "")
-        port = {"GEOFIX_PORT": listened.rpartition(":")[2]} if listened else {}
+        opened = {
+            name: self.addresses[address].rpartition(":")[2]
+            for name, port in (("GEOFIX_PORT", 8000), ("GEOFIX_WORKER_METRICS_PORT", 9100))
+            if (address := f"{workload.name}:{port}") in self.addresses
+        }
         return {
             **os.environ,
             **here,
-            **port,
+            **opened,
             "PATH": f"{self.folder / 'bin'}:{BIN}:{os.environ['PATH']}",
         }
 

@@ -80,6 +80,8 @@ def node(tmp_path: Path) -> Iterator[Node]:
                 "geofix-replica:8000": f"127.0.0.1:{ports['replica']}",
                 "geofix:8000": f"127.0.0.1:{ports['replica']}",
                 "geofix-redis:6379": f"127.0.0.1:{ports['redis']}",
+                "geofix-worker:9100": f"127.0.0.1:{free_port()}",
+                "geofix-control:9100": f"127.0.0.1:{free_port()}",
             },
         )
         try:
@@ -156,7 +158,7 @@ def _is_reindexed(primary: httpx.Client) -> None:
 
 @contextmanager
 def _prometheus(node: Node, pods: dict[str, Workload]) -> Iterator[httpx.Client]:
-    """Prometheus, told what its operator would make of the ServiceMonitor and the rules."""
+    """Prometheus, told what its operator would make of the monitors and the rules."""
     (monitor,) = of_kind(OVERLAY, "ServiceMonitor")
     (rule,) = of_kind(OVERLAY, "PrometheusRule")
     (endpoint,) = _list(monitor, "spec.endpoints")
@@ -181,7 +183,8 @@ def _prometheus(node: Node, pods: dict[str, Workload]) -> Iterator[httpx.Client]
                 "static_configs": [
                     {"targets": [node.addresses[f"{name}:8000"] for name in scraped]}
                 ],
-            }
+            },
+            _worker_job(node),
         ],
     }
     (node.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
@@ -200,12 +203,26 @@ def _prometheus(node: Node, pods: dict[str, Workload]) -> Iterator[httpx.Client]
         with httpx.Client(base_url=f"http://{address}", timeout=60.0) as client:
             until(lambda: _answers(client))
             until(lambda: _value(client, 'sum(up{job="geofix"})') == 2.0)
+            until(lambda: _value(client, 'sum(up{job="geofix-worker"})') == 2.0)
             yield client
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
     finally:
         process.kill()
         process.wait()
+
+
+def _worker_job(node: Node) -> dict[str, object]:
+    (monitor,) = of_kind(OVERLAY, "PodMonitor")
+    (endpoint,) = _list(monitor, "spec.podMetricsEndpoints")
+    relabelled = at({**endpoint}, "relabelings")
+    assert relabelled == [{"targetLabel": "job", "replacement": "geofix-worker"}]
+    workers = [node.addresses[f"geofix-{name}:9100"] for name in ("worker", "control")]
+    return {
+        "job_name": relabelled[0]["replacement"],
+        "metrics_path": endpoint["path"],
+        "static_configs": [{"targets": workers}],
+    }
 
 
 def _sees_what_scaling_asks(prometheus: httpx.Client) -> None:

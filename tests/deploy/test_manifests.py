@@ -34,7 +34,7 @@ from tests.deploy.manifests import (
 
 KUBERNETES = ("1.30", "1.37")
 """The oldest that is supported, and the newest that is known."""
-CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}
+CUSTOM = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject"}
 SECRETS = {
     "geofix": {"redis-password", "worker-key", "api-key"},
     "geofix-qdrant": {"api-key"},
@@ -165,6 +165,8 @@ def test_what_is_named_is_there(name: str) -> None:
         held = [one for one in budgets if _selected(one, {workload: labels})]
         assert len(held) == (0 if workload == "geofix-clock" else 1), workload
     outside = {"qdrant": {"app.kubernetes.io/name": "qdrant"}}  # by its own chart
+    for monitor in of_kind(name, "PodMonitor"):
+        assert _selected(at(monitor, "spec.selector"), pods) == {"geofix-worker", "geofix-control"}
     for policy in of_kind(name, "NetworkPolicy"):
         assert _selected(at(policy, "spec.podSelector"), {**pods, **outside}), policy
     for scaling in of_kind(name, "HorizontalPodAutoscaler", "ScaledObject"):
