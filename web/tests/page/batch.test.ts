@@ -34,9 +34,12 @@ async function expectClusters(page: Page): Promise<void> {
   await expect.poll(place).not.toBeNull();
   const scale = page.locator(".leaflet-control-scale-line");
   const before = await scale.innerText();
-  const [x, y] = (await place()) ?? [0, 0];
-  await page.mouse.click(x, y);
-  await expect.poll(() => scale.innerText()).not.toBe(before);
+  const clicked = async () => {
+    const [x, y] = (await place()) ?? [0, 0]; // the map may still be moving to its results
+    await page.mouse.click(x, y);
+    return scale.innerText();
+  };
+  await expect.poll(clicked, { interval: 500 }).not.toBe(before);
 }
 
 const done = (page: Page) =>
