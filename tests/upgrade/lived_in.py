@@ -221,9 +221,10 @@ def shapes() -> dict[str, JsonValue]:
         **{"jobs/*/manifest.json": Manifest, "jobs/*/inputs/*.json": Item},
         **{"jobs/*/results/*.ndjson": Outcome, "models/*/card.json": ModelCard},
     }
-    told: dict[str, JsonValue] = {
+    told = {
         name: TypeAdapter(shape).json_schema(mode="serialization") for name, shape in shaped.items()
     }
+    del told["models/*/card.json"]["properties"]["directory"]  # where it lies, which is not written
     return {**told, "manifest.parquet": str(schema(2)), "schema.json": SCHEMA}
 
 
