@@ -85,11 +85,6 @@ def open_source(path: Path, defaults: Defaults, base: Path | None = None) -> Sou
     raise InvalidSource(f"{path.name!r} is neither a folder nor a CSV or Parquet file.")
 
 
-def photo_offer(path: Path, key: str, position: tuple[float, float] | None) -> Offer:
-    """The offer of one file."""
-    return Offer(key, partial(read_photo_file, path), position, uri=path.resolve().as_uri())
-
-
 def _folder(folder: Path, defaults: Defaults) -> Source:
     paths = sorted(
         path
