@@ -12,7 +12,8 @@ import asyncio
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -45,6 +46,14 @@ class Entry(BaseModel):
     """As it was told; None where no answer was."""
 
 
+@dataclass(slots=True)
+class _Lines:
+    """Entries that are appended together, each with its photo's SHA-256."""
+
+    entries: list[tuple[Entry, str]] = field(default_factory=list)
+    appending: asyncio.Task[None] | None = None
+
+
 class Audit:
     """Appends to the audit of one data directory. One process writes."""
 
@@ -55,6 +64,8 @@ class Audit:
         self._key = config.audit_key.get_secret_value().encode()
         self._open_day: Path | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._next = _Lines()
+        """Entries that come while others are appended: a thread takes them all at once."""
 
     async def record(
         self,
@@ -69,16 +80,20 @@ class Audit:
         """Append one entry; it has left this process when this returns. Raises StorageFull."""
         if not self._is_on:
             return
-        async with self._one_at_a_time:
-            entry = Entry(
-                at=datetime.now(UTC),
-                request=request,
-                account=account,
-                action=action,
-                options=options or {},
-                radius_90_km=radius_90_km,
-            )
-            await asyncio.to_thread(self._append, entry, sha256)
+        entry = Entry(
+            at=datetime.now(UTC),
+            request=request,
+            account=account,
+            action=action,
+            options=options or {},
+            radius_90_km=radius_90_km,
+        )
+        mine = self._next
+        mine.entries.append((entry, sha256))
+        if mine.appending is None:
+            mine.appending = asyncio.create_task(self._append_in_turn(mine))
+        # Whoever asked may give up waiting; the others of these lines must not.
+        await asyncio.shield(mine.appending)
 
     def photo(self, sha256: str) -> str:
         """What the audit calls a photo of this hash."""
@@ -97,24 +112,32 @@ class Audit:
                         except ValidationError:
                             continue  # cut off by a crash, or the line that ends such a one
 
-    def _append(self, entry: Entry, sha256: str) -> None:
-        if sha256:
-            entry = entry.model_copy(update={"photo": self.photo(sha256)})
-        path = self._folder / f"{entry.at:%Y-%m-%d}.jsonl"
-        line = entry.model_dump_json().encode() + b"\n"
+    async def _append_in_turn(self, lines: _Lines) -> None:
+        async with self._one_at_a_time:
+            self._next = _Lines()
+            await asyncio.to_thread(self._append, lines.entries)
+
+    def _append(self, entries: Sequence[tuple[Entry, str]]) -> None:
+        path = self._folder / f"{entries[0][0].at:%Y-%m-%d}.jsonl"
         try:
+            lines = b"".join(self._line(entry, sha256) for entry, sha256 in entries)
             if path != self._open_day:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._forget(entry.at.date())
-                line = b"\n" + line  # ends a line that a crash has cut off
+                self._forget(entries[0][0].at.date())
+                lines = b"\n" + lines  # ends a line that a crash has cut off
                 self._open_day = path
             file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(file, line)
+                os.write(file, lines)
             finally:
                 os.close(file)
         except OSError as error:
             raise StorageFull("The audit cannot be written, so nothing is answered.") from error
+
+    def _line(self, entry: Entry, sha256: str) -> bytes:
+        if sha256:
+            entry = entry.model_copy(update={"photo": self.photo(sha256)})
+        return entry.model_dump_json().encode() + b"\n"
 
     def _forget(self, today: date) -> None:
         if self._days:

@@ -15,7 +15,7 @@ _SEARCH = "searchGallery"
 """The one request that is sent with a body and changes nothing."""
 
 
-def refuse_change(request: Request) -> None:
+async def refuse_change(request: Request) -> None:  # else a thread would be started for it
     """Raises Forbidden for a request that would change a replica's galleries."""
     if not settings_of(request).replica or request.method in _READS:
         return

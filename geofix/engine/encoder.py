@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -199,11 +200,39 @@ def preprocess(pixels: UInt8Array, how: Preprocessing) -> Float32Array:
         resized = (how.resize * height // shortest, how.resize * width // shortest)
     else:
         resized = how.resize
-    picture = Image.fromarray(pixels).resize(resized[::-1], FILTERS[how.resampling])
-    values = _centre(np.asarray(picture), *how.crop).astype(np.float32) / np.float32(255)
-    values -= np.array(how.mean, dtype=np.float32)
-    values /= np.array(how.std, dtype=np.float32)
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    return _scaled(_resized(pixels, resized, how), how)
+
+
+def _resized(pixels: UInt8Array, size: tuple[int, int], how: Preprocessing) -> UInt8Array:
+    """The photo at ``size`` (height, width), without the columns at its sides that are cropped.
+
+    As if it were resized and then cropped, but for the last bit of a few in 100 000 bytes. Rows
+    are not left out: Pillow may then resize by rows before columns, and rounds otherwise.
+    """
+    height, width = size
+    kept = min(width, how.crop[1])
+    left, across = (width - kept) // 2, pixels.shape[1] / width
+    box = (left * across, 0, min((left + kept) * across, pixels.shape[1]), pixels.shape[0])
+    picture = Image.fromarray(pixels)
+    resized = picture.resize((kept, height), FILTERS[how.resampling], box=box)
+    return _centre(np.asarray(resized), *how.crop)
+
+
+def _scaled(pixels: UInt8Array, how: Preprocessing) -> Float32Array:
+    """uint8 [height, width, 3] → float32 [3, height, width], by mean and deviation."""
+    scaled = np.empty((3, *pixels.shape[:2]), dtype=np.float32)
+    for channel, levels in enumerate(_levels(tuple(how.mean), tuple(how.std))):
+        np.take(levels, pixels[:, :, channel], out=scaled[channel], mode="clip")
+    return scaled
+
+
+@lru_cache(maxsize=8)
+def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> Float32Array:
+    """What each of a channel's 256 values becomes: float32 [3, 256]."""
+    values = np.arange(256, dtype=np.float32)[None] / np.float32(255)
+    values = values - np.array(mean, dtype=np.float32)[:, None]
+    levels: Float32Array = values / np.array(std, dtype=np.float32)[:, None]
+    return levels
 
 
 def _centre(pixels: UInt8Array, height: int, width: int) -> UInt8Array:

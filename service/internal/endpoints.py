@@ -49,7 +49,7 @@ async def locate_references(request: Request, asked: ReferencesRequest) -> Strea
 async def activate_version(request: Request, name: str, version: int) -> Version:
     """Use a version that a worker has built."""
     await admit(request)
-    refuse_change(request)
+    await refuse_change(request)
     return await activate(request, name, version)
 
 

@@ -118,6 +118,33 @@ def test_what_cannot_be_audited_is_not_answered(tmp_path: Path) -> None:
         _record(Audit(Settings(data_dir=tmp_path)))
 
 
+def test_those_who_come_together_are_all_recorded(tmp_path: Path) -> None:
+    """Also where one of them gives up waiting."""
+    audit = Audit(Settings(data_dir=tmp_path))
+
+    async def ask() -> None:
+        first = asyncio.create_task(audit.record("embed", request="0", account="local"))
+        others = [audit.record("embed", request=str(i), account="local") for i in range(1, 20)]
+        together = asyncio.gather(*others)
+        await asyncio.sleep(0)
+        first.cancel()
+        await together
+
+    asyncio.run(ask())
+    assert sorted(int(entry.request) for entry in _entries(tmp_path)) == list(range(20))
+
+
+def test_those_who_come_together_are_all_refused(tmp_path: Path) -> None:
+    (tmp_path / "audit").write_text("a file where the folder should be")
+    audit = Audit(Settings(data_dir=tmp_path))
+
+    async def ask() -> list[BaseException | None]:
+        asked = [audit.record("embed", request=str(i), account="local") for i in range(20)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(told) for told in asyncio.run(ask())} == {StorageFull}
+
+
 def test_it_can_be_turned_off(tmp_path: Path) -> None:
     _record(Audit(Settings(data_dir=tmp_path, audit=False)))
     assert not (tmp_path / "audit").exists()

@@ -144,7 +144,7 @@ class PhotoQueue:
         self._decoding: set[Passing] = set()
         self._running: set[Passing] = set()
         self._lock = threading.Lock()
-        self._to_decode = threading.Condition(self._lock)
+        self._to_decode = {lane: threading.Condition(self._lock) for lane in Lane}
         self._to_encode = threading.Condition(self._lock)
         self._saturated_since: float | None = None
         self._last_person = -math.inf
@@ -165,17 +165,17 @@ class PhotoQueue:
             if lane is Lane.INTERACTIVE:
                 self._last_person = now
             self._line.put(passing, now)
-            self._to_decode.notify_all()
+            self._wake_decoders()
         return passing
 
     def next_to_decode(self, lane: Lane) -> Passing | None:
         """Wait for a photo of a lane to decode; None when the queue is closed."""
         with self._lock:
             while not self._closed:
-                has_room = self._ready.depth(lane) < self._ahead and not self._model_first(lane)
-                passing = self._line.take(time.monotonic(), [lane] if has_room else [])
+                lanes = [lane] if self._may_decode(lane) else []
+                passing = self._line.take(time.monotonic(), lanes)
                 if passing is None:
-                    self._to_decode.wait()
+                    self._to_decode[lane].wait()
                 elif not _dropped(passing):
                     passing.taken(time.monotonic())
                     self._decoding.add(passing)
@@ -189,7 +189,10 @@ class PhotoQueue:
             if passing.input is not None:
                 passing.waits_since = time.monotonic()
                 self._ready.put(passing, passing.waits_since)
-            self._to_encode.notify()
+            # A run that waits for more need not be told of each of them.
+            first, full = len(self._ready) == 1, len(self._ready) >= self.pace.size
+            if first or full or not self._worth_waiting():
+                self._to_encode.notify()
         _tell([passing])
 
     def next_to_encode(self) -> list[Passing]:
@@ -227,7 +230,7 @@ class PhotoQueue:
             elif len(batch) >= self.pace.size:
                 self._learn(seconds / len(batch) / self._sessions)
             self._saturated_since = now if len(self._line) else None
-            self._to_decode.notify_all()
+            self._wake_decoders()
         _tell(batch)
 
     def depth(self, lane: Lane) -> int:
@@ -256,7 +259,8 @@ class PhotoQueue:
         with self._lock:
             self._closed = True
             left = [*self._line.clear(), *self._ready.clear()]
-            self._to_decode.notify_all()
+            for waiting in self._to_decode.values():
+                waiting.notify_all()
             self._to_encode.notify_all()
         for passing in left:
             passing.tell(error)
@@ -297,6 +301,16 @@ class PhotoQueue:
         for waiting in (self._line, self._ready):
             yield from (passing for passing in waiting if not passing.given_up)
 
+    def _may_decode(self, lane: Lane) -> bool:
+        """Whether a decoder of this lane may take a photo now."""
+        return self._ready.depth(lane) < self._ahead and not self._model_first(lane)
+
+    def _wake_decoders(self) -> None:
+        """Those who have something to do: every thread that wakes holds up the others."""
+        for lane, waiting in self._to_decode.items():
+            if self._line.depth(lane) and self._may_decode(lane):
+                waiting.notify(self._line.depth(lane))
+
     def _model_first(self, lane: Lane) -> bool:
         """Whether photos of a lane wait for the run to end. Persons do not wait for a job's."""
         return self._in_turn and any(p.lane in (lane, Lane.INTERACTIVE) for p in self._running)
@@ -326,7 +340,7 @@ class PhotoQueue:
                 batch.append(passing)
                 lanes, size = (passing.lane,), self._run_size(passing.lane, now)
         self._running.update(batch)
-        self._to_decode.notify_all()
+        self._wake_decoders()
         return batch
 
 
