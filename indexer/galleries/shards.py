@@ -20,9 +20,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from geofix.engine.gallery.offers import Offer, Outcome, Status
+from geofix.engine.gallery.records import parquet_reader
 from geofix.engine.photo_file import MAX_FILE_BYTES
 from geofix.errors import InvalidSource, PhotoTooLarge
 from indexer.galleries.sources import PHOTO_SUFFIXES, Defaults, Source
@@ -196,7 +196,7 @@ def _rows(table: Path) -> Iterator[dict[str, object]]:
     """The rows of a table, their columns in lower case. Raises InvalidSource."""
     try:
         if table.suffix == ".parquet":
-            with pq.ParquetFile(table) as file:
+            with parquet_reader(table) as file:
                 for batch in file.iter_batches(_ROWS):
                     for row in batch.to_pylist():
                         yield {name.lower(): value for name, value in row.items()}

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from geofix.engine.gallery.offers import Offer, Outcome, Status
+from geofix.engine.gallery.records import parquet_reader
 from geofix.engine.photo_file import read_photo_file
 from geofix.errors import InvalidSource
 
@@ -144,7 +144,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
     try:
-        with pq.ParquetFile(path) as file:
+        with parquet_reader(path) as file:
             names = _names(path, file.schema_arrow.names)
             for batch in file.iter_batches(_PARQUET_ROWS, columns=list(names)):
                 for raw in batch.to_pylist():

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from geofix.engine.gallery.captured import normalise
 from geofix.engine.gallery.offers import Outcome, Status
-from geofix.engine.gallery.records import point_id
+from geofix.engine.gallery.records import parquet_reader, point_id
 from geofix.engine.gallery.versions import now
 from geofix.engine.types import Float32Array, Point
 from geofix.errors import GeofixError, InvalidSource
@@ -58,7 +58,7 @@ class VectorFile:
         self._path = path
         self._defaults = defaults
         try:
-            with pq.ParquetFile(path) as file:
+            with parquet_reader(path) as file:
                 self.total = file.metadata.num_rows
                 schema = file.schema_arrow
         except (OSError, pa.ArrowException) as error:
@@ -80,7 +80,7 @@ class VectorFile:
         """
         columns = [self._vector, *(name for name in self._columns.values() if name)]
         try:
-            with pq.ParquetFile(self._path) as file:
+            with parquet_reader(self._path) as file:
                 for number, batch in enumerate(file.iter_batches(BATCH, columns=columns)):
                     yield self._points(batch, number * BATCH, gallery, dimension)
         except (OSError, pa.ArrowException) as error:

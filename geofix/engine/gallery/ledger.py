@@ -30,6 +30,7 @@ from geofix.engine.gallery.records import (
     TEXT_FIELDS,
     from_batch,
     image_vectors,
+    parquet_reader,
     parquet_writer,
     schema,
     to_batch,
@@ -187,7 +188,7 @@ class LedgerView:
         last, end = self._last_words()
         if self._manifest.exists():
             changed = pa.array(last.keys(), type=pa.string())
-            with pq.ParquetFile(self._manifest) as file:
+            with parquet_reader(self._manifest) as file:
                 for batch in file.iter_batches(_ROWS, columns=columns):
                     kept = batch.filter(pc.invert(pc.is_in(batch.column("id"), changed)))
                     if kept.num_rows:

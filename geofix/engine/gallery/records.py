@@ -32,6 +32,9 @@ TEXT_FIELDS = (
 SHOWN = ("country", "source", "contributor", "licence", "captured_at", "uri")
 """Those that a neighbour shows."""
 
+_READ_BYTES = 2**20
+"""Of one column, that are read from a file at once."""
+
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:geofix:gallery")
 
 
@@ -68,6 +71,14 @@ def parquet_writer(to: Path | BinaryIO, columns: pa.Schema) -> pq.ParquetWriter:
         use_dictionary=False,
         column_encoding=dict.fromkeys(vectors, "BYTE_STREAM_SPLIT"),
     )
+
+
+def parquet_reader(source: Path | BinaryIO) -> pq.ParquetFile:
+    """Opens a file to be read in batches; raises OSError and pyarrow's errors.
+
+    By default all that was read, or a row group of any size, would stay in memory to the end.
+    """
+    return pq.ParquetFile(source, buffer_size=_READ_BYTES, pre_buffer=False)
 
 
 def require_vector(vector: Float32Array, dimension: int) -> None:

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from geofix.engine.gallery import canaries, versions
 from geofix.engine.gallery.directory import GalleryCard
 from geofix.engine.gallery.durable import sync_directory
 from geofix.engine.gallery.ledger import LOG, MANIFEST
-from geofix.engine.gallery.records import parquet_writer, schema
+from geofix.engine.gallery.records import parquet_reader, parquet_writer, schema
 from geofix.engine.gallery.sealed import SealedReader, SealedWriter
 from geofix.engine.gallery.versions import CARD, VersionCard, VersionState
 from geofix.errors import InvalidSource, NotFound
@@ -137,7 +136,7 @@ def _rewrite(path: Path, contributor: str, ids: frozenset[str]) -> bool:
 def _without(data: bytes, contributor: str) -> tuple[bytes, list[str]]:
     """A Parquet file without a contributor's rows, and the ids of those."""
     out, theirs = io.BytesIO(), []
-    with pq.ParquetFile(io.BytesIO(data)) as file:
+    with parquet_reader(io.BytesIO(data)) as file:
         kept = file.schema_arrow
         with parquet_writer(out, kept) as writer:
             for batch in file.iter_batches(_ROWS):
@@ -164,7 +163,7 @@ def _check(where: Path, card: GalleryCard, version: VersionCard) -> None:
         version.dimension,
     ):
         raise ValueError("the cards differ")
-    with pq.ParquetFile(where / MANIFEST) as file:
+    with parquet_reader(where / MANIFEST) as file:
         if not file.schema_arrow.equals(schema(card.dimension)):
             raise ValueError("the manifest has other columns")
         for _ in file.iter_batches(_ROWS):  # reads every page: a damaged one raises

@@ -229,6 +229,26 @@ def test_vectors_are_taken_as_they_are_and_rows_that_are_none_are_named(tmp_path
         VectorFile(tmp_path / "w.parquet", Defaults())
 
 
+@pytest.mark.parametrize("group", [1_000, 40_000])
+def test_a_file_of_vectors_of_any_size_takes_little_memory(tmp_path: Path, group: int) -> None:
+    """By default pyarrow keeps all that it has read of a file, or a whole row group."""
+    rows, dimension = 40_000, 256
+    vectors = np.random.default_rng(1).normal(size=(rows, dimension)).astype(np.float32)
+    table = pa.table(
+        {
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension),
+            "lat": np.zeros(rows),
+            "lon": np.zeros(rows),
+        }
+    )
+    pq.write_table(table, tmp_path / "v.parquet", row_group_size=group)
+    del table
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in VectorFile(tmp_path / "v.parquet", Defaults()).batches("g", dimension):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < vectors.nbytes / 3
+
+
 def test_a_policy_asks_fills_in_and_counts(tmp_path: Path) -> None:
     policy = Policy(require_licence=True, default_contributor="somebody", most=2)
 
