@@ -160,7 +160,10 @@ class Eyes:
         )
         card = models.find(encoder, settings.data_dir)
         space = LocationSpace.open(
-            card, self._galleries, settings, calibrated=True, keeps_up=self._keeps_up
+            *(card, self._galleries, settings),
+            calibrated=True,
+            keeps_up=self._keeps_up,
+            beside=self._first.space,
         )
         return Eye(batcher, space)
 

@@ -17,7 +17,6 @@ from geofix.engine.encoder import Encoder, LocationEncoder
 from geofix.engine.eyes import Eye, Eyes, View, unseen
 from geofix.engine.gallery.directory import DataDirectory
 from geofix.engine.gallery.galleries import Galleries
-from geofix.engine.gallery.versions import VersionCard
 from geofix.engine.generators.attributes.generator import attribute_table
 from geofix.engine.generators.chosen import Generators
 from geofix.engine.generators.lmm import LmmGenerator
@@ -112,7 +111,10 @@ class Locator:
             )
             if serves:
                 await asyncio.to_thread(locator.warm_up)
-                await locator.eyes.view((settings.gallery,))  # its encoder may be another one
+                view = await locator.eyes.view((settings.gallery,))  # by an encoder of its own
+                if settings.gallery in directory.names():
+                    version = directory.card(settings.gallery).version
+                    await asyncio.to_thread(view.eye.space.warm_up, settings.gallery, version)
         except BaseException:
             directory.release()
             raise
@@ -138,17 +140,15 @@ class Locator:
         """The one that belongs to the encoder, loaded when it is first asked for."""
         return self.space.encoder
 
-    async def prepare(self, cards: Sequence[VersionCard], version: int) -> None:
-        """Have the encoder of a version at work before the version is used."""
-        for card in cards:
+    async def prepare(self, name: str, version: int) -> None:
+        """Have what sees for a version of a gallery at work before that is used."""
+        for card in self.galleries.versions(name):
             if card.version == version:
-                await self.eyes.of(card.encoder, warm=True)
+                eye = await self.eyes.of(card.encoder, warm=True)
+                await asyncio.to_thread(eye.space.warm_up, name, version)
 
     def warm_up(self) -> None:
-        """Do now what the first photo would wait for.
-
-        But for the models that read text, and for the location map where a bridge leads to it.
-        """
+        """Do now what the first photo would wait for, but for the models that read text."""
         if self.encoder.card.aligned:
             _ = self.space.map
         background.background(Filter())

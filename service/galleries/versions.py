@@ -183,7 +183,7 @@ async def activate(
     """Activate a version and count what became of it."""
     locator = locator_of(request)
     try:
-        await locator.prepare(locator.galleries.versions(name), version)
+        await locator.prepare(name, version)
         card = await locator.galleries.activate(name, version, allow_missing=allow_missing)
     except CanariesFailed:
         metrics.swapped("rolled-back")

@@ -43,6 +43,10 @@ class Bridges:
         self._renewing: dict[Path, asyncio.Task[None]] = {}
         self._stopping = threading.Event()
 
+    def lead_from(self, gallery: str, version: int) -> bool:
+        """Whether a version of a gallery has a bridge."""
+        return self._file(gallery, version).exists()
+
     async def of(self, galleries: Sequence[GalleryInfo]) -> Bridge | None:
         """The bridge of the largest of the galleries; None where it has none."""
         largest = max(galleries, key=lambda gallery: gallery.count, default=None)
@@ -65,14 +69,14 @@ class Bridges:
         except InvalidOption as error:
             log.info("gallery %s has no bridge: %s", info.name, error)
             return None
-        file = self._file(info)
+        file = self._file(info.name, info.version)
         await asyncio.to_thread(bridge.save, fitted, file)
         self._held[file] = fitted
         return fitted
 
     def keep_up(self, info: GalleryInfo) -> None:
         """Renew the bridge in the background, where that is due and not being done."""
-        file = self._file(info)
+        file = self._file(info.name, info.version)
         tried = self._tried.get(file)
         due = tried is None or abs(info.count - tried) >= GROWTH * tried
         if due and info.count >= FEWEST_POINTS and file not in self._renewing:
@@ -102,7 +106,7 @@ class Bridges:
             raise _StoppedError
 
     async def _read(self, info: GalleryInfo) -> Bridge | None:
-        file = self._file(info)
+        file = self._file(info.name, info.version)
         if file not in self._held:
             self._held[file] = await asyncio.to_thread(self._load, file)
         return self._held[file]
@@ -116,8 +120,8 @@ class Bridges:
             log.warning("%s", error)
             return None
 
-    def _file(self, info: GalleryInfo) -> Path:
-        return self._galleries.folder(info.name) / f"bridge.v{info.version}.npz"
+    def _file(self, gallery: str, version: int) -> Path:
+        return self._galleries.folder(gallery) / f"bridge.v{version}.npz"
 
 
 class _StoppedError(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import cached_property
 
 from geofix.engine import models
 from geofix.engine.choosing import verify
@@ -16,6 +15,7 @@ from geofix.engine.location import bridge
 from geofix.engine.location.bridge import Bridge
 from geofix.engine.location.bridges import Bridges
 from geofix.engine.location.expectation import Expectation
+from geofix.engine.location.ground import Ground
 from geofix.engine.location.location_map import LocationMap
 from geofix.engine.models import ModelCard
 from geofix.engine.retrieval import Searched
@@ -30,14 +30,14 @@ class LocationSpace:
         self,
         card: ModelCard,
         galleries: Galleries,
-        settings: Settings,
+        ground: Ground,
         calibrations: Calibrations,
         *,
         keeps_up: bool = False,
     ) -> None:
         """``keeps_up``: galleries grow while this process runs, and their bridges with them."""
         self._card = card
-        self._settings = settings
+        self.ground = ground
         self._calibrations = calibrations
         self._keeps_up = keeps_up and not card.aligned
         self._expected = Expectation()
@@ -52,23 +52,36 @@ class LocationSpace:
         *,
         calibrated: bool,
         keeps_up: bool,
+        beside: LocationSpace | None = None,
     ) -> LocationSpace:
-        """With the operators' calibrations, if ``calibrated``. Raises ModelUnavailable."""
+        """With the operators' calibrations, if ``calibrated``. Raises ModelUnavailable.
+
+        ``beside`` is the way there from another encoder, which may lead to the same ground.
+        """
         held = Calibrations()
         if calibrated:
             held = Calibrations.load(settings.data_dir, card.name)
-        return cls(card, galleries, settings, held, keeps_up=keeps_up)
+        reached = models.location_card(card, settings.data_dir)
+        if beside is not None and beside.ground.card == reached:
+            ground = beside.ground
+        else:
+            ground = Ground(reached, settings.threads)
+        return cls(card, galleries, ground, held, keeps_up=keeps_up)
 
-    @cached_property
+    @property
     def encoder(self) -> LocationEncoder:
         """Encodes coordinates; loaded when it is first asked for."""
-        card = models.location_card(self._card, self._settings.data_dir)
-        return LocationEncoder.load(card, self._settings.threads)
+        return self.ground.encoder
 
-    @cached_property
+    @property
     def map(self) -> LocationMap:
         """The Earth in location space, encoded when a photo is first seen there."""
-        return LocationMap.build(self.encoder.encode)
+        return self.ground.map
+
+    def warm_up(self, gallery: str, version: int) -> None:
+        """Do now, in seconds, what the first photo over a version of a gallery would wait for."""
+        if self._card.aligned or self._bridges.lead_from(gallery, version):
+            _ = self.map
 
     async def reaches(self, infos: Sequence[GalleryInfo]) -> bool:
         """Whether a photo can be seen there, searching these galleries."""

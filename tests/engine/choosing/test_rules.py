@@ -182,7 +182,6 @@ def test_rules_through_the_engine(
 
     async def ask() -> None:
         locator = await filled(settings)
-        locator.space.map = look.map  # the same one, of the same location encoder
         try:
             encoded = locator.location_encoder.encode(np.array(PLACES))
             for seed in (100, 101, 102):
