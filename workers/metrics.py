@@ -35,8 +35,8 @@ from geofix.settings import Settings
 from workers.health import PROBE, Pulse
 
 TASKS = (LOCATE_CHUNK, REINDEX, SWEEP, COLLECT, WEBHOOK, PROBE)
-_PATIENCE_S = 2.0
-"""A Redis that takes longer is down: Prometheus waits for 10 seconds in all."""
+_PATIENCE_S = 1.0
+"""A Redis that takes longer is down: Prometheus must not wait for it and think the worker down."""
 
 
 def install(config: Settings, pulse: Pulse) -> None:

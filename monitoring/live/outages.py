@@ -92,8 +92,6 @@ def inject(site: Site, outage: Outage) -> Told:
     with outage.fault(site):
         after_s = _watch(site, fired, lambda now: outage.alert in now, FIRES_S)
         _watch(site, fired, lambda _: time.monotonic() - started > after_s + LINGERS_S, FIRES_S)
-    for part in site.parts.values():
-        part.revive()  # a worker may not outlive its broker
     quiet_after_s = _watch(site, fired, lambda now: not now, QUIET_S)
     return Told(fired, after_s, quiet_after_s)
 
@@ -101,9 +99,11 @@ def inject(site: Site, outage: Outage) -> Told:
 def _watch(
     site: Site, fired: set[str], enough: Callable[[set[str]], bool], limit_s: float
 ) -> float:
-    """Note what fires until it is enough; the seconds that took."""
+    """Note what fires until it is enough, and start again what has ended; the seconds that took."""
     started = time.monotonic()
     while True:
+        for part in site.parts.values():
+            part.revive()  # a worker may not outlive its broker
         now = firing(site.prometheus)
         fired |= now
         if enough(now):

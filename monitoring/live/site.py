@@ -40,9 +40,12 @@ class Part:
     ready: str
     """An address that answers with 200 when it is; empty: nobody waits."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    out: bool = field(default=False, init=False)
+    """Whether it is to stay down: somebody has killed it."""
 
     def start(self) -> None:
         """Start it, and wait until it is ready. Raises RuntimeError when it never is."""
+        self.out = False
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
                 (*_TETHERED, str(os.getpid()), *self.command),
@@ -54,12 +57,13 @@ class Part:
         until(self._is_ready, f"{self.log.name} is not ready, see {self.log}", _READY_S)
 
     def revive(self) -> None:
-        """Start it again if it has ended, as whoever runs a site does."""
-        if self.process is not None and self.process.poll() is not None:
+        """Start it again if it has ended by itself, as whatever runs a site does."""
+        if self.process is not None and self.process.poll() is not None and not self.out:
             self.start()
 
     def kill(self) -> None:
-        """End it and what it has started at once, as a crash would."""
+        """End it and what it has started at once, until it is started again."""
+        self.out = True
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
