@@ -91,7 +91,11 @@ class Encoder:
 
         Raises :class:`ModelUnavailable` when the model gives one of them no direction.
         """
-        found = self.run([self.prepare(photo) for photo in photos])
+        return self.encode_prepared([self.prepare(photo) for photo in photos])
+
+    def encode_prepared(self, inputs: Sequence[Float32Array]) -> list[Embedding]:
+        """As :meth:`encode`, of what ``prepare`` gave."""
+        found = self.run(inputs)
         embeddings = [embedding for embedding in found if embedding is not None]
         if len(embeddings) < len(found):
             raise _without_direction(self.card)

@@ -1,6 +1,6 @@
 """Filling a gallery from a source, batch by batch.
 
-While one batch is encoded and written, the next one is read and decoded. Memory holds two
+While one batch is encoded and written, the next ones are read and decoded. Memory holds three
 batches whatever the size of the source. What was counted as added is on the disk: a run that was
 cut off is repeated, and skips what is there.
 """
@@ -8,7 +8,7 @@ cut off is repeated, and skips what is there.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -19,6 +19,8 @@ from geofix.engine.gallery.review import Finding
 
 BATCH = 16
 """Photos encoded at once: enough for the processor, few enough to lose little."""
+_AHEAD = 2
+"""Batches prepared ahead: with one, decoders would idle while a batch is written."""
 _LISTED = 10_000
 """Skipped photos that a report names one by one."""
 
@@ -83,21 +85,19 @@ async def build(
         report.add(outcome)
         progress(outcome)
 
-    preparing: asyncio.Task[P] | None = None
+    preparing: deque[asyncio.Task[P]] = deque()
     try:
         for batch in _batches(_once(offers, note), BATCH):
-            following = asyncio.create_task(ingestor.prepare(batch))
-            if preparing is not None:
-                prepared, preparing = preparing, following
-                for outcome in await ingestor.commit(await prepared):
+            preparing.append(asyncio.create_task(ingestor.prepare(batch)))
+            if len(preparing) > _AHEAD:
+                for outcome in await ingestor.commit(await preparing.popleft()):
                     note(outcome)
-            preparing = following
-        if preparing is not None:
-            for outcome in await ingestor.commit(await preparing):
+        while preparing:
+            for outcome in await ingestor.commit(await preparing.popleft()):
                 note(outcome)
     finally:
-        if preparing is not None:
-            preparing.cancel()
+        for unneeded in preparing:
+            unneeded.cancel()
 
 
 def _once(offers: Iterable[Offer | Outcome], note: Callable[[Outcome], None]) -> Iterator[Offer]:

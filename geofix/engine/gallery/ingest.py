@@ -19,13 +19,12 @@ import numpy as np
 from geofix.engine import image, jpeg
 from geofix.engine.encoder import LocationEncoder
 from geofix.engine.gallery.captured import normalise
-from geofix.engine.gallery.hygiene import phash
 from geofix.engine.gallery.offers import Exchanged, Offer, Outcome, Status, refused
 from geofix.engine.gallery.policy import Policy
 from geofix.engine.gallery.recorded import RecordedGallery
 from geofix.engine.gallery.records import point_id
 from geofix.engine.gallery.review import SPREAD_KM, Flag
-from geofix.engine.gallery.sight import Seen, Sight
+from geofix.engine.gallery.sight import Seen, Sight, all_of
 from geofix.engine.gallery.thumbnails import SIDE
 from geofix.engine.types import Embedding, Point
 from geofix.errors import Conflict, GeofixError, InvalidCoordinate, InvalidPhoto, UnreadablePhoto
@@ -69,7 +68,7 @@ class Ingest:
         thumbnails: bool = False,
         policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
-        """``readers`` are threads that read files; the event loop's own by default."""
+        """``readers`` are threads that read files; without any, one is read after the other."""
         self._gallery = gallery
         self._name = name
         self._sight = sight
@@ -84,10 +83,8 @@ class Ingest:
 
     async def prepare(self, offers: Sequence[Offer]) -> Prepared:
         """Read, check and decode; photos that the gallery holds already are not decoded."""
-        loop = asyncio.get_running_loop()
-        reading = [loop.run_in_executor(self._readers, self._read, offer) for offer in offers]
-        entries = await self._compare(await asyncio.gather(*reading))
-        return Prepared(tuple(await asyncio.gather(*map(self._look, entries))))
+        entries = await self._compare(await all_of(self._readers, self._read, offers))
+        return Prepared(tuple(await self._looked_at(entries)))
 
     async def commit(self, batch: Prepared) -> list[Outcome]:
         """Encode and write what is new, and say what became of each photo."""
@@ -163,14 +160,14 @@ class Ingest:
             )
         return replace(draft, replaces=True)
 
-    async def _look(self, entry: Outcome | _Draft) -> Outcome | _Draft:
-        if isinstance(entry, Outcome):
-            return entry
-        try:
-            seen = await self._sight.look(entry.data)
-        except InvalidPhoto as error:
-            return refused(entry.point.key, error)
-        return replace(entry, data=b"", seen=seen)
+    async def _looked_at(self, entries: Sequence[Outcome | _Draft]) -> list[Outcome | _Draft]:
+        """Decode the drafts; those that cannot be are refused."""
+        drafts = [entry for entry in entries if isinstance(entry, _Draft)]
+        looked = iter(await self._sight.look([draft.data for draft in drafts]))
+        return [
+            entry if isinstance(entry, Outcome) else _decoded(entry, next(looked))
+            for entry in entries
+        ]
 
     async def _without_duplicates(
         self, entries: Sequence[Outcome | _Draft]
@@ -220,7 +217,7 @@ class Ingest:
     def _points(self, drafts: Sequence[_Draft], embeddings: Sequence[Embedding]) -> list[Point]:
         if not drafts:
             return []
-        photos = [draft.seen.photo for draft in drafts if draft.seen is not None]
+        seen = [draft.seen for draft in drafts if draft.seen is not None]
         latlon = np.array([(draft.point.lat, draft.point.lon) for draft in drafts])
         return [
             replace(
@@ -228,17 +225,23 @@ class Ingest:
                 image=embedding.vector,
                 gps=gps,
                 country=draft.point.country or country,
-                phash=phash(photo.pixels),
+                phash=looked.phash,
             )
-            for draft, photo, embedding, gps, country in zip(
+            for draft, looked, embedding, gps, country in zip(
                 drafts,
-                photos,
+                seen,
                 embeddings,
                 self._location_encoder.encode(latlon),
                 country_codes(latlon),
                 strict=True,
             )
         ]
+
+
+def _decoded(draft: _Draft, seen: Seen | InvalidPhoto) -> Outcome | _Draft:
+    if isinstance(seen, InvalidPhoto):
+        return refused(draft.point.key, seen)
+    return replace(draft, data=b"", seen=seen)
 
 
 def _position(offer: Offer, data: bytes) -> Coordinate:
