@@ -133,8 +133,6 @@ def main() -> None:
     record = Record.read(given.json)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made, "load")
-        if "stages" in parts:
-            record.stages = asyncio.run(stages.measure(Path(made, "stages"), effort.stage_rounds))
         if {"load", "overload"} & {*parts}:
             vit.place(folder)
         if "load" in parts:
@@ -144,6 +142,8 @@ def main() -> None:
             with servers.geofix(folder) as embed:
                 file = _photo(folder, next(iter(SIZES)))
                 record.overload = overload(embed, file, effort.overload_s)
+        if "stages" in parts:
+            record.stages = asyncio.run(stages.measure(Path(made, "stages"), effort.stage_rounds))
     print(record.markdown())
     record.write(given.json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -114,6 +115,15 @@ def _let_signals_end_the_server_only() -> None:
         signal.signal(number, lambda *_: None)
 
 
+def _leave_what_stays() -> None:
+    """Let the garbage collector pass over what has been loaded, which lasts to the end.
+
+    To walk through it stopped everything for a quarter of a second, twice a minute under load.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 async def _run(config: Settings, listener: socket.socket) -> None:
     discretion.keep()
     sys.setswitchinterval(_SWITCH_S)
@@ -139,6 +149,7 @@ async def _run(config: Settings, listener: socket.socket) -> None:
         config.drain_s,
     )
     async with engine(app):
+        _leave_what_stays()
         host = f"[{config.host}]" if ":" in config.host else config.host
         listener.listen(BACKLOG)
         _let_signals_end_the_server_only()
