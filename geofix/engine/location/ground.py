@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import threading
 
+from geofix.engine import models
 from geofix.engine.encoder import LocationEncoder
 from geofix.engine.location.location_map import LocationMap
 from geofix.engine.models import ModelCard
+from geofix.settings import Settings
 
 
 class Ground:
     """A location encoder and its map of the Earth, each made once, when it is first asked for."""
 
-    def __init__(self, card: ModelCard, threads: int) -> None:
-        self.card = card
-        self._threads = threads
+    def __init__(self, card: ModelCard, settings: Settings) -> None:
+        """``card`` is of an image encoder that leads there."""
+        self._card = card
+        self._settings = settings
         self._making = threading.RLock()
         self._encoder: LocationEncoder | None = None
         self._map: LocationMap | None = None
+
+    def is_reached_by(self, card: ModelCard) -> bool:
+        """Whether this image encoder leads there, too."""
+        return card.location_model == self._card.location_model
 
     @property
     def encoder(self) -> LocationEncoder:
         """Encodes coordinates. Raises ModelUnavailable."""
         with self._making:
             if self._encoder is None:
-                self._encoder = LocationEncoder.load(self.card, self._threads)
+                card = models.location_card(self._card, self._settings.data_dir)
+                self._encoder = LocationEncoder.load(card, self._settings.threads)
             return self._encoder
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from geofix.engine import models
 from geofix.engine.choosing import verify
 from geofix.engine.choosing.calibrations import Calibrations
 from geofix.engine.choosing.scorer import Figures, Scorer
@@ -61,11 +60,10 @@ class LocationSpace:
         held = Calibrations()
         if calibrated:
             held = Calibrations.load(settings.data_dir, card.name)
-        reached = models.location_card(card, settings.data_dir)
-        if beside is not None and beside.ground.card == reached:
+        if beside is not None and beside.ground.is_reached_by(card):
             ground = beside.ground
         else:
-            ground = Ground(reached, settings.threads)
+            ground = Ground(card, settings)
         return cls(card, galleries, ground, held, keeps_up=keeps_up)
 
     @property

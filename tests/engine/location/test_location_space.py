@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from geofix.engine import models
 from geofix.engine.choosing import calibrations
 from geofix.engine.choosing.calibrations import Calibrations, Fitted
 from geofix.engine.choosing.conclude import Findings
 from geofix.engine.choosing.scorer import uncalibrated
 from geofix.engine.encoder import LocationEncoder
+from geofix.engine.gallery.directory import DataDirectory
+from geofix.engine.gallery.galleries import Galleries
 from geofix.engine.gallery.records import point_id
 from geofix.engine.locate import Locator
 from geofix.engine.location import bridge
 from geofix.engine.location.bridge import Bridge
+from geofix.engine.location.space import LocationSpace
 from geofix.engine.stages import Stopwatch
 from geofix.engine.types import Calibration, Filter, GalleryInfo, LocateOptions, Point, Rule
 from geofix.errors import InvalidOption, ModelUnavailable
@@ -160,3 +166,19 @@ def test_a_calibration_is_of_its_galleries_and_their_size(
 
 def _gallery(name: str, count: int) -> GalleryInfo:
     return GalleryInfo(name, 1, "lite", DIMENSION, count)
+
+
+def test_encoders_that_lead_to_the_same_ground_share_it(
+    tmp_path: Path, aligned_model: Callable[[Path], str]
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    galleries = Galleries(DataDirectory(tmp_path), settings)
+    lite, colours = (models.find(name, tmp_path) for name in ("lite", aligned_model(tmp_path)))
+    opened = partial(LocationSpace.open, calibrated=False, keeps_up=False)
+    space = opened(lite, galleries, settings)
+    beside = opened(colours, galleries, settings, beside=space)
+    assert beside.map is space.map
+    elsewhere = replace(lite, location_model="trained-here")
+    alone = opened(elsewhere, galleries, settings, beside=space)
+    with pytest.raises(ModelUnavailable):
+        _ = alone.map
