@@ -9,12 +9,14 @@ removed when a new one begins.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hmac
 import os
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +94,7 @@ class Audit:
         mine.entries.append((entry, sha256))
         if mine.appending is None:
             mine.appending = asyncio.create_task(self._append_in_turn(mine))
+            mine.appending.add_done_callback(_heard)
         # Whoever asked may give up waiting; the others of these lines must not.
         await asyncio.shield(mine.appending)
 
@@ -118,21 +121,26 @@ class Audit:
             await asyncio.to_thread(self._append, lines.entries)
 
     def _append(self, entries: Sequence[tuple[Entry, str]]) -> None:
-        path = self._folder / f"{entries[0][0].at:%Y-%m-%d}.jsonl"
         try:
-            lines = b"".join(self._line(entry, sha256) for entry, sha256 in entries)
-            if path != self._open_day:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._forget(entries[0][0].at.date())
-                lines = b"\n" + lines  # ends a line that a crash has cut off
-                self._open_day = path
-            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(file, lines)
-            finally:
-                os.close(file)
+            for day, of_day in groupby(entries, key=lambda one: one[0].at.date()):
+                self._append_to(day, b"".join(self._line(*one) for one in of_day))
         except OSError as error:
+            self._open_day = None  # its last line may have been cut off
             raise StorageFull("The audit cannot be written, so nothing is answered.") from error
+
+    def _append_to(self, day: date, lines: bytes) -> None:
+        path = self._folder / f"{day}.jsonl"
+        if path != self._open_day:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._forget(day)
+            lines = b"\n" + lines  # ends a line that a crash has cut off
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            if os.write(file, lines) < len(lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(file)
+        self._open_day = path
 
     def _line(self, entry: Entry, sha256: str) -> bytes:
         if sha256:
@@ -148,6 +156,12 @@ class Audit:
     def _files(self) -> list[tuple[Path, date]]:
         found = sorted(self._folder.glob("????-??-??.jsonl"))
         return [(path, date.fromisoformat(path.stem)) for path in found]
+
+
+def _heard(appended: asyncio.Task[None]) -> None:
+    """Its error is for those who still wait; where nobody does, it is nobody's."""
+    if not appended.cancelled():
+        appended.exception()
 
 
 def _kept_key(path: Path) -> bytes:

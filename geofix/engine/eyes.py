@@ -155,15 +155,15 @@ class Eyes:
 
     def _opened(self, encoder: str, *, warm: bool) -> Eye:
         settings = self._settings.model_copy(update={"model": encoder})
-        batcher = Batcher.open(
-            settings, warm=warm, watch=self._watch, courtesy=self._first.batcher.courtesy
-        )
         card = models.find(encoder, settings.data_dir)
         space = LocationSpace.open(
             *(card, self._galleries, settings),
             calibrated=True,
             keeps_up=self._keeps_up,
             beside=self._first.space,
+        )
+        batcher = Batcher.open(
+            settings, warm=warm, watch=self._watch, courtesy=self._first.batcher.courtesy
         )
         return Eye(batcher, space)
 

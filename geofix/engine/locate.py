@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,8 +42,11 @@ from geofix.engine.types import (
     Rule,
 )
 from geofix.engine.watching import Watcher
+from geofix.errors import ModelUnavailable
 from geofix.geo.places import reverse
 from geofix.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _READING_PIXELS = 1280
 """Shortest side wanted by generators that read the photo's text."""
@@ -114,7 +118,10 @@ class Locator:
                 view = await locator.eyes.view((settings.gallery,))  # by an encoder of its own
                 if settings.gallery in directory.names():
                     version = directory.card(settings.gallery).version
-                    await asyncio.to_thread(view.eye.space.warm_up, settings.gallery, version)
+                    try:
+                        await asyncio.to_thread(view.eye.space.warm_up, settings.gallery, version)
+                    except ModelUnavailable as error:  # that gallery's answers will say so
+                        log.warning("%s", error)
         except BaseException:
             directory.release()
             raise

@@ -98,6 +98,7 @@ async def build(
     finally:
         for unneeded in preparing:
             unneeded.cancel()
+        await asyncio.gather(*preparing, return_exceptions=True)
 
 
 def _once(offers: Iterable[Offer | Outcome], note: Callable[[Outcome], None]) -> Iterator[Offer]:

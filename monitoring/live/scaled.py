@@ -10,15 +10,16 @@ import yaml
 
 HERE = Path(__file__).parents[1]
 SCALE = 15
-"""Five minutes are 20 seconds. What a process itself does is no faster, and has lower bounds."""
+"""Five minutes are 20 seconds. What a process itself does is no faster, and has time of its own."""
 _SCRAPE = "3s"
 """A fifth of the real one: a scrape that waits for what is down takes one."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"\b(\d+)([smhd])\b")
 _RANGE = re.compile(r"\[(\d+)([smhd])\]")
 _AGE = re.compile(r"(_seconds(?:\{[^}]*\})?\) > )(\d+)")
-_LEAST_FOR_S = 12
-"""What a process takes to start again, or a busy machine to answer two scrapes, is no outage."""
+_LONGER_S = 8
+"""What a process takes to start again, or a busy machine to answer two scrapes, is no outage: all
+alerts wait so much longer, causes still before what follows from them."""
 _LEAST_AGE_S = 15
 """Ages are compared with what our own clocks do, sweeps every five seconds for one."""
 
@@ -49,7 +50,7 @@ def _rules(path: Path) -> dict[str, object]:
         for rule in rules:
             rule["expr"] = _expression(rule["expr"])
             if "for" in rule:
-                rule["for"] = _shorter(rule["for"], _LEAST_FOR_S)
+                rule["for"] = _shorter(rule["for"], _LONGER_S)
     return {**loaded}
 
 
@@ -58,9 +59,8 @@ def _expression(text: str) -> str:
     return _AGE.sub(lambda found: f"{found[1]}{max(_LEAST_AGE_S, int(found[2]) // SCALE)}", text)
 
 
-def _shorter(duration: str, least_s: int = 0) -> str:
+def _shorter(duration: str, longer_s: int = 0) -> str:
     def milliseconds(found: re.Match[str]) -> str:
-        shorter = int(found[1]) * _SECONDS[found[2]] * 1000 // SCALE
-        return f"{max(shorter, least_s * 1000)}ms"
+        return f"{int(found[1]) * _SECONDS[found[2]] * 1000 // SCALE + longer_s * 1000}ms"
 
     return _DURATION.sub(milliseconds, duration)

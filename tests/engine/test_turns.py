@@ -56,6 +56,26 @@ def test_a_person_does_not_wait_for_the_run_of_a_job(queue: PhotoQueue) -> None:
     assert queue.next_to_decode(Lane.INTERACTIVE) is second
 
 
+def test_what_one_session_leaves_another_takes() -> None:
+    """Photos of two lanes are ready, and more are coming: neither session waits for those."""
+    queue = PhotoQueue(Pace(8, run_s=SHORT_S), 2, dict.fromkeys(Lane, 60.0), Watcher())
+    with ThreadPoolExecutor(2) as sessions:
+        try:
+            runs = [sessions.submit(queue.next_to_encode) for _ in range(2)]
+            for lane in Lane:
+                for _ in range(4):
+                    queue.put(b"photo", lane)
+                for _ in range(2):
+                    passing = queue.next_to_decode(lane)
+                    assert passing is not None
+                    passing.input = np.zeros((3, 1, 1), np.float32)
+                    queue.decoded(passing)
+            taken = [run.result(LONG_S) for run in runs]
+            assert {one.lane for run in taken for one in run} == set(Lane)
+        finally:
+            queue.close(ModelUnavailable("The test is over."))
+
+
 def test_linear_algebra_can_be_kept_on_one_thread() -> None:
     told = (
         "import numpy; from geofix.engine import algebra; algebra.on_one_thread();"

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -143,6 +144,26 @@ def test_those_who_come_together_are_all_refused(tmp_path: Path) -> None:
         return await asyncio.gather(*asked, return_exceptions=True)
 
     assert {type(told) for told in asyncio.run(ask())} == {StorageFull}
+
+
+def test_a_disk_that_is_full_in_the_middle_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+    audit = Audit(Settings(data_dir=tmp_path))
+
+    async def ask(many: int) -> list[BaseException | None]:
+        asked = [audit.record("embed", request="r" * 36, account="local") for _ in range(many)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    _record(audit)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        refused = asyncio.run(ask(50))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {type(told) for told in refused} == {StorageFull}
+    before = len(_entries(tmp_path))
+    assert asyncio.run(ask(3)) == [None] * 3
+    assert len(_entries(tmp_path)) == before + 3
 
 
 def test_it_can_be_turned_off(tmp_path: Path) -> None:

@@ -341,6 +341,8 @@ class PhotoQueue:
                 lanes, size = (passing.lane,), self._run_size(passing.lane, now)
         self._running.update(batch)
         self._wake_decoders()
+        if self._ready:  # another session may run over what is left
+            self._to_encode.notify()
         return batch
 
 

@@ -10,7 +10,8 @@ from geofix.engine.types import Float64Array, UInt8Array
 _SIDE = 32
 _KEPT = 8
 _GAP = 3.0
-"""Whole pixels are averaged down to so many times the size: half the time for two bits at most."""
+"""Whole pixels are averaged down to so many times the size first: it takes half the time, and
+rarely turns more than two bits."""
 
 
 def phash(pixels: UInt8Array) -> str:

@@ -18,7 +18,7 @@ class Ground:
         """``card`` is of an image encoder that leads there."""
         self._card = card
         self._settings = settings
-        self._making = threading.RLock()
+        self._loading, self._mapping = threading.Lock(), threading.Lock()
         self._encoder: LocationEncoder | None = None
         self._map: LocationMap | None = None
 
@@ -29,7 +29,7 @@ class Ground:
     @property
     def encoder(self) -> LocationEncoder:
         """Encodes coordinates. Raises ModelUnavailable."""
-        with self._making:
+        with self._loading:
             if self._encoder is None:
                 card = models.location_card(self._card, self._settings.data_dir)
                 self._encoder = LocationEncoder.load(card, self._settings.threads)
@@ -38,7 +38,7 @@ class Ground:
     @property
     def map(self) -> LocationMap:
         """The land, encoded. Waits for seconds the first time; raises ModelUnavailable."""
-        with self._making:
+        with self._mapping:
             if self._map is None:
                 self._map = LocationMap.build(self.encoder.encode)
             return self._map
