@@ -203,7 +203,7 @@ def test_preprocessing_is_the_checkpoints_own(family: str, tmp_path: Path) -> No
         if max(height, width) <= 8 * min(height, width):
             off = np.abs(ours - own) * np.array(how.std)[:, None, None] * 255
             assert off.max() < 1.01, "one of 256 levels, where the last bit of a weight decides"
-            assert (off > 1e-2).mean() < 1e-2
+            assert (off > 1e-2).mean() < 6e-3
         assert ours.shape == own.shape
 
 
